@@ -1,0 +1,318 @@
+package rlhf
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// A Size is the one dial of a notebook. It decides what every configuration
+// field left at zero becomes.
+type Size string
+
+// The sizes. Minutes are for the tour on two CPU cores.
+const (
+	Tiny    Size = "tiny"    // tests: a pulse, under a minute
+	Default Size = "default" // a reader on a laptop: learns visibly in minutes
+	Large   Size = "large"   // a GPU, or a night
+)
+
+// Sizes lists the sizes from small to large.
+func Sizes() []Size { return []Size{Tiny, Default, Large} }
+
+// index is the size's place in the [3]T tables below; an unknown size is
+// reported by Validate and counts as Default until then.
+func (s Size) index() int {
+	if i := slices.Index(Sizes(), s); i >= 0 {
+		return i
+	}
+	return 1
+}
+
+// LM configures a language model trained from scratch on the transcripts of
+// Data. Fields at zero take the value of Size.
+type LM struct {
+	// Size fills the fields left at zero: "tiny", "default" (also ""), "large".
+	Size Size `json:"size"`
+	// Data names the transcripts: "synth" (the synthetic world, drawn from
+	// Seed), "hh-rlhf" (the released comparisons; their chosen transcripts), or
+	// the path of a folder or .jsonl(.gz) file of comparisons. "" is "synth".
+	Data string `json:"data"`
+	// Rows bounds how many transcripts are used. 0: synth draws as the size
+	// says, files are read whole.
+	Rows int `json:"rows"`
+	// Vocab is the number of entries of the byte-level BPE trained on Data, its
+	// 256 bytes and 3 special tokens included.
+	Vocab int `json:"vocab"`
+	// Layers, Width and Heads shape the pre-LN decoder; the feed-forward width
+	// is 4 × Width. Paper: Width = 128 × Layers (Askell et al. 2021, app. A).
+	Layers int `json:"layers"`
+	Width  int `json:"width"`
+	Heads  int `json:"heads"`
+	// Context is the number of tokens a sequence may have.
+	Context int `json:"context"`
+	// Batch is the number of packed rows of Context tokens in a step.
+	Batch int `json:"batch"`
+	// Planned is the number of optimiser steps; the learning rate decays over it.
+	Planned int `json:"planned"`
+	// LearningRate is the peak of AdamW's rate: linear warm-up over Warmup
+	// steps, then cosine decay to a tenth.
+	LearningRate float64 `json:"learning_rate"`
+	Warmup       int     `json:"warmup"`
+	// WeightDecay is decoupled and spares biases, norms and embeddings. 0: none.
+	WeightDecay float64 `json:"weight_decay"`
+	// ClipNorm bounds the global gradient norm. 0: 1.
+	ClipNorm float64 `json:"clip_norm"`
+	// Seed determines everything drawn at random.
+	Seed uint64 `json:"seed"`
+}
+
+// PM configures a preference model: the trunk of a trained language model, a
+// scalar head read at the end-of-context token, and the loss
+// log(1 + e^(r_rejected − r_chosen)) (Askell et al. 2021, eq. 3.1).
+type PM struct {
+	Size Size `json:"size"`
+	// LM names the run whose weights and tokenizer the trunk takes.
+	LM string `json:"lm"`
+	// Data names the comparisons, as LM.Data does. "": the data of the LM.
+	Data string `json:"data"`
+	// Rows bounds how many comparisons are used, the held-out ones included.
+	// 0: synth draws as the size says, files are read whole.
+	Rows int `json:"rows"`
+	// HeldOut is the fraction of prompts kept for evaluation. 0: 0.05 on files
+	// (paper, section 2.3: 95/5), 0.2 on synth.
+	HeldOut float64 `json:"held_out"`
+	// Batch is the number of pairs in a step (Askell et al. 2021, C.2: 32).
+	Batch int `json:"batch"`
+	// Context bounds prompt + response + 1 tokens; longer prompts lose their
+	// oldest turns, and a pair that becomes identical by it is dropped and counted.
+	Context int `json:"context"`
+	// Planned is the number of steps. 0: one epoch over the training pairs, as
+	// in the paper (app. A.2).
+	Planned int `json:"planned"`
+	// LearningRate is AdamW's, after Warmup steps, decaying linearly to zero.
+	// Paper: constant, 0.01 × the rate of pretraining, which it does not state.
+	LearningRate float64 `json:"learning_rate"`
+	Warmup       int     `json:"warmup"`
+	ClipNorm     float64 `json:"clip_norm"`
+	Seed         uint64  `json:"seed"`
+}
+
+// PPO configures reinforcement learning against a preference model (paper,
+// section 4.1 and appendix B.1). What the paper does not state is taken from
+// Stiennon et al. 2020, B.1, and said at the field.
+type PPO struct {
+	Size Size `json:"size"`
+	// Policy names the language-model run that is both the initial policy and
+	// the reference π₀; PM names the preference model.
+	Policy string `json:"policy"`
+	PM     string `json:"pm"`
+	// Data names where prompts come from, as LM.Data does. "": the PM's data.
+	Data string `json:"data"`
+	// Rows bounds how many comparisons are read for their prompts. 0: no bound.
+	Rows int `json:"rows"`
+	// HarmfulFraction is the share of harmful requests among synthetic prompts.
+	// 0: 0.3 ("a larger fraction of helpfulness prompts", section 4.4).
+	HarmfulFraction float64 `json:"harmful_fraction"`
+	// Prompt and Response are P and R: tokens per prompt (a longer prompt loses
+	// its oldest turns, or is skipped and counted) and per response (paper: 128).
+	Prompt   int `json:"prompt"`
+	Response int `json:"response"`
+	// Batch is B, the responses per step; Minibatches must divide it.
+	Batch       int `json:"batch"`
+	Minibatches int `json:"minibatches"`
+	// Epochs is K, the passes over a batch (B.1: 1, 2 or 4).
+	Epochs int `json:"epochs"`
+	// Planned is the number of steps; the learning rate decays linearly to a
+	// tenth over it (not stated; Stiennon et al.: linear).
+	Planned int `json:"planned"`
+	// KLCoef is λ_KL per token: r_t = −KLCoef·k_t + [t is last]·score (eq. 4.1).
+	// Paper: 0.001. 0 means no penalty.
+	KLCoef float64 `json:"kl_coef"`
+	// ClipRange is ε of the policy's clip. 0: 0.2 (B.1).
+	ClipRange float64 `json:"clip_range"`
+	// ValueClip bounds the change of a value from its rollout value. 0: 0.2
+	// (not stated; Stiennon et al.). Negative: no clipping.
+	ValueClip float64 `json:"value_clip"`
+	// Gamma is the discount. 0: 1 (B.1). Lambda is GAE's λ. 0: 0.95 (not
+	// stated; Stiennon et al.).
+	Gamma  float64 `json:"gamma"`
+	Lambda float64 `json:"lambda"`
+	// Temperature divides the logits, in sampling and in every log-probability.
+	// 0: 1, the only value consistent with footnote 12.
+	Temperature float64 `json:"temperature"`
+	// MissingEOSPenalty is subtracted from the score of a response that was cut
+	// at Response tokens. Not stated. 0 means none.
+	MissingEOSPenalty float64 `json:"missing_eos_penalty"`
+	// NoWhiten keeps advantages as they are; by default they get mean 0 and
+	// variance 1 over the valid tokens of the batch (not stated).
+	NoWhiten bool `json:"no_whiten"`
+	// CriticWarmup is the number of first steps in which only the value
+	// function learns. 0 means none.
+	CriticWarmup int `json:"critic_warmup"`
+	// LearningRate is the policy's, ValueLearningRate the value function's.
+	LearningRate      float64 `json:"learning_rate"`
+	ValueLearningRate float64 `json:"value_learning_rate"`
+	ClipNorm          float64 `json:"clip_norm"`
+	Seed              uint64  `json:"seed"`
+}
+
+// fill sets *p to the size's entry if it is zero.
+func fill[T comparable](p *T, s Size, byHand [3]T) {
+	var zero T
+	if *p == zero {
+		*p = byHand[s.index()]
+	}
+}
+
+func same[T any](v T) [3]T { return [3]T{v, v, v} }
+
+// Filled returns the configuration with every field that zero leaves to Size set.
+func (c LM) Filled() LM {
+	fill(&c.Size, c.Size, same(Default))
+	fill(&c.Data, c.Size, same("synth"))
+	if c.Data == "synth" {
+		fill(&c.Rows, c.Size, [3]int{2000, 12000, 100000})
+		fill(&c.Vocab, c.Size, [3]int{512, 768, 2048})
+		fill(&c.Context, c.Size, [3]int{64, 128, 256})
+	}
+	fill(&c.Vocab, c.Size, [3]int{512, 2048, 8192})
+	fill(&c.Context, c.Size, [3]int{128, 256, 1024})
+	fill(&c.Layers, c.Size, [3]int{2, 4, 8})
+	fill(&c.Width, c.Size, [3]int{64, 128, 512})
+	fill(&c.Heads, c.Size, [3]int{2, 4, 8})
+	fill(&c.Batch, c.Size, [3]int{8, 16, 32})
+	fill(&c.Planned, c.Size, [3]int{60, 450, 10000})
+	fill(&c.LearningRate, c.Size, [3]float64{3e-3, 3e-3, 6e-4})
+	fill(&c.Warmup, c.Size, [3]int{10, 40, 200})
+	fill(&c.ClipNorm, c.Size, same(1.0))
+	return c
+}
+
+// Filled returns the configuration with every field that zero leaves to Size
+// set. Data, Context and Planned may stay zero: the LM run and the number of
+// pairs decide them when the run is created.
+func (c PM) Filled() PM {
+	fill(&c.Size, c.Size, same(Default))
+	if c.Data == "synth" {
+		fill(&c.Rows, c.Size, [3]int{600, 5000, 50000})
+		fill(&c.HeldOut, c.Size, same(0.2))
+	}
+	if c.Data != "" {
+		fill(&c.HeldOut, c.Size, same(0.05))
+	}
+	fill(&c.Batch, c.Size, [3]int{16, 32, 32})
+	fill(&c.LearningRate, c.Size, [3]float64{1e-3, 5e-4, 1e-4})
+	fill(&c.Warmup, c.Size, [3]int{2, 10, 50})
+	fill(&c.ClipNorm, c.Size, same(1.0))
+	return c
+}
+
+// Filled returns the configuration with every field that zero leaves to Size
+// set. Data may stay zero: the PM run decides it when the run is created.
+func (c PPO) Filled() PPO {
+	fill(&c.Size, c.Size, same(Default))
+	fill(&c.HarmfulFraction, c.Size, same(0.3))
+	fill(&c.Prompt, c.Size, [3]int{32, 32, 128})
+	fill(&c.Response, c.Size, [3]int{24, 24, 128})
+	fill(&c.Batch, c.Size, [3]int{16, 32, 128})
+	fill(&c.Minibatches, c.Size, [3]int{2, 2, 4})
+	fill(&c.Epochs, c.Size, [3]int{2, 2, 4})
+	fill(&c.Planned, c.Size, [3]int{12, 150, 1000})
+	fill(&c.ClipRange, c.Size, same(0.2))
+	fill(&c.ValueClip, c.Size, same(0.2))
+	fill(&c.Gamma, c.Size, same(1.0))
+	fill(&c.Lambda, c.Size, same(0.95))
+	fill(&c.Temperature, c.Size, same(1.0))
+	fill(&c.LearningRate, c.Size, [3]float64{3e-4, 3e-4, 1e-5})
+	fill(&c.ValueLearningRate, c.Size, [3]float64{1e-3, 1e-3, 3e-5})
+	fill(&c.ClipNorm, c.Size, same(1.0))
+	return c
+}
+
+// A fault collects what is wrong with a configuration, all at once.
+type faults struct {
+	stage string
+	errs  []error
+}
+
+func (f *faults) want(ok bool, field string, value any, bound string) {
+	if !ok {
+		f.errs = append(f.errs, fmt.Errorf("%s: %s = %v, want %s", f.stage, field, value, bound))
+	}
+}
+
+func (f *faults) err() error { return errors.Join(f.errs...) }
+
+func (f *faults) size(s Size) {
+	names := make([]string, len(Sizes()))
+	for i, s := range Sizes() {
+		names[i] = string(s)
+	}
+	f.want(s == "" || slices.Contains(Sizes(), s), "Size", fmt.Sprintf("%q", s), "one of "+strings.Join(names, ", "))
+}
+
+// Validate reports every field out of range. Call it on a filled configuration.
+func (c LM) Validate() error {
+	f := faults{stage: "lm"}
+	f.size(c.Size)
+	f.want(c.Data != "", "Data", `""`, `"synth", "hh-rlhf" or a path`)
+	f.want(c.Rows >= 0, "Rows", c.Rows, ">= 0")
+	f.want(c.Vocab >= 260, "Vocab", c.Vocab, ">= 260 (256 bytes, 3 special tokens, one merge)")
+	f.want(c.Layers > 0, "Layers", c.Layers, "> 0")
+	f.want(c.Width > 0, "Width", c.Width, "> 0")
+	f.want(c.Heads > 0 && c.Width%max(c.Heads, 1) == 0, "Heads", c.Heads, fmt.Sprintf("a divisor of Width (%d)", c.Width))
+	f.want(c.Context >= 8, "Context", c.Context, ">= 8")
+	f.want(c.Batch > 0, "Batch", c.Batch, "> 0")
+	f.want(c.Planned > 0, "Planned", c.Planned, "> 0")
+	f.want(c.LearningRate > 0, "LearningRate", c.LearningRate, "> 0")
+	f.want(c.Warmup >= 0, "Warmup", c.Warmup, ">= 0")
+	f.want(c.WeightDecay >= 0, "WeightDecay", c.WeightDecay, ">= 0")
+	f.want(c.ClipNorm > 0, "ClipNorm", c.ClipNorm, "> 0")
+	return f.err()
+}
+
+// Validate reports every field out of range. Call it on a filled configuration.
+func (c PM) Validate() error {
+	f := faults{stage: "pm"}
+	f.size(c.Size)
+	f.want(c.LM != "", "LM", `""`, "the name of a language-model run")
+	f.want(c.Rows >= 0, "Rows", c.Rows, ">= 0")
+	f.want(c.HeldOut >= 0 && c.HeldOut < 1, "HeldOut", c.HeldOut, "in [0, 1)")
+	f.want(c.Batch > 0, "Batch", c.Batch, "> 0")
+	f.want(c.Context == 0 || c.Context >= 8, "Context", c.Context, ">= 8, or 0 for the LM's")
+	f.want(c.Planned >= 0, "Planned", c.Planned, ">= 0")
+	f.want(c.LearningRate > 0, "LearningRate", c.LearningRate, "> 0")
+	f.want(c.Warmup >= 0, "Warmup", c.Warmup, ">= 0")
+	f.want(c.ClipNorm > 0, "ClipNorm", c.ClipNorm, "> 0")
+	return f.err()
+}
+
+// Validate reports every field out of range. Call it on a filled configuration.
+func (c PPO) Validate() error {
+	f := faults{stage: "ppo"}
+	f.size(c.Size)
+	f.want(c.Policy != "", "Policy", `""`, "the name of a language-model run")
+	f.want(c.PM != "", "PM", `""`, "the name of a preference-model run")
+	f.want(c.Rows >= 0, "Rows", c.Rows, ">= 0")
+	f.want(c.HarmfulFraction >= 0 && c.HarmfulFraction <= 1, "HarmfulFraction", c.HarmfulFraction, "in [0, 1]")
+	f.want(c.Prompt >= 4, "Prompt", c.Prompt, ">= 4")
+	f.want(c.Response >= 1, "Response", c.Response, ">= 1")
+	f.want(c.Batch > 0, "Batch", c.Batch, "> 0")
+	f.want(c.Minibatches > 0 && c.Batch%max(c.Minibatches, 1) == 0, "Minibatches", c.Minibatches,
+		fmt.Sprintf("a divisor of Batch (%d)", c.Batch))
+	f.want(c.Epochs > 0, "Epochs", c.Epochs, "> 0")
+	f.want(c.Planned > 0, "Planned", c.Planned, "> 0")
+	f.want(c.KLCoef >= 0, "KLCoef", c.KLCoef, ">= 0 (a negative one would pay for divergence)")
+	f.want(c.ClipRange > 0 && c.ClipRange < 1, "ClipRange", c.ClipRange, "in (0, 1)")
+	f.want(c.Gamma > 0 && c.Gamma <= 1, "Gamma", c.Gamma, "in (0, 1]")
+	f.want(c.Lambda > 0 && c.Lambda <= 1, "Lambda", c.Lambda, "in (0, 1]")
+	f.want(c.Temperature > 0, "Temperature", c.Temperature, "> 0")
+	f.want(c.MissingEOSPenalty >= 0, "MissingEOSPenalty", c.MissingEOSPenalty, ">= 0")
+	f.want(c.CriticWarmup >= 0, "CriticWarmup", c.CriticWarmup, ">= 0")
+	f.want(c.LearningRate > 0, "LearningRate", c.LearningRate, "> 0")
+	f.want(c.ValueLearningRate > 0, "ValueLearningRate", c.ValueLearningRate, "> 0")
+	f.want(c.ClipNorm > 0, "ClipNorm", c.ClipNorm, "> 0")
+	return f.err()
+}

@@ -1,0 +1,224 @@
+package rlhf
+
+import (
+	"context"
+	"encoding/json"
+	"iter"
+	"time"
+)
+
+// A Lab makes runs, drives them and answers questions about them. There are two
+// of them with this one interface: package local holds the models in this
+// process, and kernel/lab speaks to a resident engine that does. What a run
+// has done is on disk, so a run outlives both.
+//
+// Naming a run that exists opens it: its configuration must be equal to the
+// one given (an error names the fields that differ), and training continues
+// where it stopped.
+type Lab interface {
+	// With returns the same lab whose calls end when ctx does: training stops at
+	// the next step boundary, and the run is consistent.
+	With(ctx context.Context) Lab
+
+	LM(name string, c LM) (LMRun, error)
+	PM(name string, c PM) (PMRun, error)
+	PPO(name string, c PPO) (PPORun, error)
+
+	// OpenLM, OpenPM and OpenPPO reopen a run by its name alone.
+	OpenLM(name string) (LMRun, error)
+	OpenPM(name string) (PMRun, error)
+	OpenPPO(name string) (PPORun, error)
+
+	// Runs lists the runs on disk, oldest first. Remove deletes one for good.
+	Runs() ([]RunInfo, error)
+	Remove(name string) error
+	// History returns what a run has recorded, read from disk.
+	History(name string) ([]Point, error)
+	// Status says what the lab is doing; it never waits for training.
+	Status() (Status, error)
+}
+
+// A Run is one training run on disk.
+type Run interface {
+	Info() (RunInfo, error)
+	// History returns the metrics of every step so far.
+	History() ([]Point, error)
+	// Steps trains n more steps while the sequence is ranged over, one event a
+	// step. Breaking off the loop stops after the step in progress.
+	Steps(n int) iter.Seq2[Event, error]
+	// Train trains to the planned number of steps; there, it does nothing.
+	Train() iter.Seq2[Event, error]
+}
+
+// An LMRun is a language model in training or trained.
+type LMRun interface {
+	Run
+	// Sample continues each prompt (text in the paper's format, ending in
+	// "\n\nAssistant:").
+	Sample(prompts []string, o Sampling) ([]Sample, error)
+	// Evaluate returns the loss on held-out transcripts.
+	Evaluate() (LMEval, error)
+}
+
+// A PMRun is a preference model in training or trained.
+type PMRun interface {
+	Run
+	// Score returns the model's score of each transcript's response.
+	Score(ts []Transcript) ([]float64, error)
+	// Evaluate measures the model on the held-out comparisons.
+	Evaluate() (PMEval, error)
+	// Comparisons returns up to n held-out comparisons, for the eye.
+	Comparisons(n int) ([]Comparison, error)
+}
+
+// A PPORun is a policy under reinforcement learning. Rollout, Score, Shape,
+// Advantages and Update are one step taken apart: Steps(1) is exactly their
+// composition. Only Update changes the run.
+type PPORun interface {
+	Run
+	Rollout() (*Batch, error)
+	Score(b *Batch) error
+	Shape(b *Batch) error
+	Advantages(b *Batch) error
+	Update(b *Batch) (Point, error)
+	// Sample lets the current policy answer.
+	Sample(prompts []string, o Sampling) ([]Sample, error)
+	// Compare lets the initial and the current policy answer the same n held-out
+	// prompts and measures both.
+	Compare(n int) (BeforeAfter, error)
+}
+
+// RunInfo describes a run on disk.
+type RunInfo struct {
+	Name    string          `json:"name"`
+	Kind    string          `json:"kind"` // "lm", "pm" or "ppo"
+	Dir     string          `json:"dir"`
+	Created time.Time       `json:"created"`
+	Step    int             `json:"step"`
+	Planned int             `json:"planned"`
+	Params  int64           `json:"params"` // trained parameters, embeddings included
+	Backend string          `json:"backend"`
+	Config  json.RawMessage `json:"config"` // filled
+	Data    []DataInfo      `json:"data"`
+	Notes   []string        `json:"notes,omitempty"` // e.g. rows skipped while loading, and why
+}
+
+// DataInfo says which data a run was made from.
+type DataInfo struct {
+	Name   string `json:"name"`   // "synth", or the path or tranche
+	Rows   int    `json:"rows"`   // rows used
+	SHA256 string `json:"sha256"` // of the rows used, in order
+}
+
+// A Point is what one step measured, by standard name (see Glossary).
+type Point struct {
+	Step   int                `json:"step"`
+	Values map[string]float64 `json:"values"`
+}
+
+// An Event is one piece of news from a training run. Exactly one of Point and
+// Message is set.
+type Event struct {
+	Run     string        `json:"run"`
+	Kind    string        `json:"kind"`
+	Step    int           `json:"step"` // steps done
+	Of      int           `json:"of"`   // where this stretch ends
+	Left    time.Duration `json:"left"` // estimate of the time to Of
+	Point   *Point        `json:"point,omitempty"`
+	Samples []Sample      `json:"samples,omitempty"` // a few, every few steps
+	Message string        `json:"message,omitempty"` // e.g. "compiling the update program", "waiting for tour-lm"
+}
+
+// Sampling says how to sample outside RL.
+type Sampling struct {
+	Temperature float64 `json:"temperature"` // 0: 1. Negative: greedy
+	MaxTokens   int     `json:"max_tokens"`  // 0: what the context leaves, at most 64
+	Seed        uint64  `json:"seed"`
+}
+
+// A Sample is one response with what is known of it.
+type Sample struct {
+	Prompt   string  `json:"prompt"`
+	Response string  `json:"response"`
+	Tokens   int     `json:"tokens"` // valid tokens, the end token included
+	EOS      bool    `json:"eos"`
+	Score    float64 `json:"score"` // of the preference model, 0 if there is none
+	KL       float64 `json:"kl"`    // Σ_t log π − log π₀, nats; 0 if there is no reference
+	Gold     *Gold   `json:"gold,omitempty"`
+}
+
+// LMEval is a language model's loss on held-out transcripts.
+type LMEval struct {
+	Tokens   int     `json:"tokens"`
+	Loss     float64 `json:"loss"`     // nats per token
+	SE       float64 `json:"se"`       // standard error over sequences
+	PerByte  float64 `json:"per_byte"` // nats per byte of text
+	Baseline float64 `json:"baseline"` // loss of the unigram model, for scale
+	Step     int     `json:"step"`
+}
+
+// PMEval measures a preference model on held-out comparisons.
+type PMEval struct {
+	Step     int        `json:"step"`
+	All      Accuracy   `json:"all"`
+	Tranches []Accuracy `json:"tranches"` // by tranche, in order of name
+	Bins     []Bin      `json:"bins"`     // calibration over |Δ|
+	ECE      float64    `json:"ece"`
+	Loss     float64    `json:"loss"`
+	// LengthCorr is the correlation of score and response length.
+	LengthCorr float64 `json:"length_corr"`
+	// Gold is the agreement with the true order and Bayes the accuracy that the
+	// labellers' noise leaves attainable; only the synthetic world knows them.
+	Gold  *Accuracy `json:"gold,omitempty"`
+	Bayes float64   `json:"bayes,omitempty"`
+}
+
+// Accuracy is a share of N pairs with its 95 % Wilson interval.
+type Accuracy struct {
+	Name  string  `json:"name"`
+	N     int     `json:"n"`
+	Value float64 `json:"value"`
+	Low   float64 `json:"low"`
+	High  float64 `json:"high"`
+}
+
+// Bin is one bar of a calibration plot: pairs whose |score difference| lies in
+// [Lo, Hi), how often the preferred one had the higher score, and how often
+// 1/(1+e^−|Δ|) says it should have.
+type Bin struct {
+	Lo, Hi    float64
+	N         int
+	Accuracy  float64
+	Predicted float64
+}
+
+// BeforeAfter sets the initial and the current policy side by side on the same prompts.
+type BeforeAfter struct {
+	Step          int      `json:"step"`
+	Before, After []Sample // row i answers the same prompt
+	// Summaries of the columns, by name: "score", "kl", "length", "eos", and
+	// "helpful", "harmless" where gold labels exist.
+	Rows []Change `json:"rows"`
+}
+
+// A Change is one quantity before and after, with standard deviations over
+// samples and the standard error of the mean.
+type Change struct {
+	Name              string
+	Before, BeforeSD  float64
+	After, AfterSD    float64
+	BeforeSE, AfterSE float64
+}
+
+// Status is a lab at a glance.
+type Status struct {
+	Backend  string    `json:"backend"` // as GOMLX_BACKEND names it
+	Device   string    `json:"device"`  // the backend's own description
+	Busy     string    `json:"busy"`    // what runs on the device now, "" if idle
+	Waiting  int       `json:"waiting"` // calls in line for the device
+	Since    time.Time `json:"since"`   // start of the process that holds the models
+	RSSBytes int64     `json:"rss_bytes"`
+	Loaded   []string  `json:"loaded"`  // runs whose models are in memory
+	Dir      string    `json:"dir"`     // where the runs are
+	Version  string    `json:"version"` // build of the process that holds the models
+}
