@@ -1,0 +1,58 @@
+package rlhf
+
+// A Term explains one metric: what a run writes under Name in every Point.
+type Term struct {
+	Name    string // e.g. "objective/kl"
+	Formula string // in the letters of the package comment
+	Unit    string
+	Healthy string // the range that a working run shows
+	Else    string // what to do outside it
+}
+
+// Glossary lists every metric that a run of any kind records, in the order in
+// which a table should show them. The names are those of TRL where it has one.
+func Glossary() []Term { return glossary }
+
+// Define returns the term of a metric.
+func Define(name string) (Term, bool) {
+	for _, t := range glossary {
+		if t.Name == name {
+			return t, true
+		}
+	}
+	return Term{}, false
+}
+
+var glossary = []Term{
+	{"objective/score", "mean_b score_b", "PM score", "rises", "flat: see objective/kl; if that grows, the learning rate is too high or the PM too weak"},
+	{"objective/score_std", "std_b score_b", "PM score", "slow fall", "near 0: every prompt gets the same response"},
+	{"objective/kl", "mean_b Σ_t log π − log π₀ (k1)", "nats per response", "starts at 0, then 0 to 30", "negative: a sampling transform or a temperature is missing in a log-probability; runaway: raise KLCoef or lower the rate"},
+	{"objective/kl_k3", "mean_b Σ_t e^(−ℓ) − 1 + ℓ, ℓ = log π − log π₀", "nats per response", "near objective/kl", "far from it: a few responses dominate the estimate"},
+	{"objective/sqrt_kl", "√max(objective/kl, 0)", "√nats", "score is roughly linear in it", "score bends down: over-optimisation"},
+	{"objective/kl_coef", "λ_KL", "score per nat", "constant", ""},
+	{"objective/rlhf_reward", "mean_b Σ_t r_t", "PM score", "rises", "falls while the score rises: the KL penalty outweighs it"},
+	{"objective/gold_helpful", "mean_b of the gold labeller", "[−1, 1]", "rises", "falls while the score rises: over-optimisation"},
+	{"objective/gold_harmless", "mean_b of the gold labeller", "[−1, 1]", "rises", "falls while the score rises: over-optimisation"},
+	{"policy/entropy", "masked mean of −Σ_v π log π", "nats per token", "slow fall", "near 0: collapse; lower the learning rate"},
+	{"policy/approx_kl", "masked mean of k3(π_new, π_old)", "nats per token", "< 0.02", "lower the learning rate or Epochs"},
+	{"policy/clipfrac", "share of tokens with |ρ − 1| > ε", "share", "< 0.2", "lower the learning rate or Epochs"},
+	{"policy/ratio_max", "max over tokens of ρ", "ratio", "< 3", "lower the learning rate"},
+	{"policy/ratio_start", "max over tokens of |ρ − 1| before the first update", "ratio", "0 up to rounding", "scoring and training passes disagree: a bug"},
+	{"loss/policy", "Σ m·max(−Aρ, −A·clip(ρ)) / Σ m", "", "small", "not a signal of progress"},
+	{"loss/value", "½ Σ m·max((V−R)², (V_clip−R)²) / Σ m", "score²", "falls", "grows: raise ValueLearningRate or CriticWarmup"},
+	{"value/explained_var", "1 − var(R − V)/var(R)", "share", "towards 1", "stays ≤ 0: the value function does not fit"},
+	{"response/length_mean", "mean_b of valid tokens", "tokens", "steady", "drift: the PM rewards length"},
+	{"response/eos_rate", "share of responses that end themselves", "share", "> 0.9", "falls: set MissingEOSPenalty"},
+	{"pm/loss", "mean log(1 + e^(r_rejected − r_chosen))", "nats", "starts at 0.693, falls", "starts elsewhere: the head is not zero-centred"},
+	{"pm/accuracy", "share of pairs with r_chosen > r_rejected", "share", "0.6 to 0.75 on real data", "0.5: padding side, label flip, or too little data"},
+	{"pm/margin", "mean r_chosen − r_rejected", "score", "rises", ""},
+	{"lm/loss", "mean −log p(token)", "nats per token", "falls", "rises: lower the learning rate"},
+	{"lm/tokens", "tokens seen", "tokens", "", ""},
+	{"grad_norm", "global L2 norm before clipping, policy", "", "finite, steady", "spikes: lower the learning rate"},
+	{"value/grad_norm", "global L2 norm before clipping, value function", "", "finite, steady", ""},
+	{"lr", "learning rate of the step", "", "", ""},
+	{"time/rollout", "wall time", "s", "", ""},
+	{"time/score", "wall time", "s", "", ""},
+	{"time/update", "wall time", "s", "", ""},
+	{"time/step", "wall time, compilation included", "s", "", ""},
+}
