@@ -1,0 +1,7 @@
+package pjrt
+
+// For the tests: what no network is needed for.
+var (
+	CheckPlugin = checkPlugin
+	Download    = download
+)
