@@ -194,3 +194,11 @@ func (n *Net) NextLogProbs(tokens, segments *Node, responses int, temperature fl
 	targets := Slice(tokens, AxisRange(), AxisRange(t-responses, t))
 	return LogProbs(logits, targets, temperature), logits
 }
+
+// Scalar applies the head of Shape.ScalarWeights to activations [..., D]: one
+// number per position, [...]. w is the node list that NewNet took.
+func (n *Net) Scalar(h *Node, w []*Node) *Node {
+	head, bias := w[len(w)-2], w[len(w)-1]
+	s := DotGeneral(h, []int{h.Rank() - 1}, nil, head, []int{0}, nil)
+	return Add(s, bias)
+}

@@ -105,3 +105,28 @@ func Init(be compute.Backend, ws []Weight, rng *rand.Rand) ([]*tensors.Tensor, e
 	}
 	return out, nil
 }
+
+// ScalarWeights lists a decoder with a scalar head: the weights of s, then
+// head [D] and head_bias []. The head starts at zero, so that a preference
+// model's first loss is ln 2 exactly and a value function's first value 0.
+func (s Shape) ScalarWeights() []Weight {
+	return append(s.Weights(), Weight{Name: "head", Dims: []int{s.Width}}, Weight{Name: "head_bias"})
+}
+
+// Names lists the names of weights, and Decays where weight decay applies.
+func Names(ws []Weight) []string {
+	names := make([]string, len(ws))
+	for i, w := range ws {
+		names[i] = w.Name
+	}
+	return names
+}
+
+// Decays lists where weight decay applies.
+func Decays(ws []Weight) []bool {
+	d := make([]bool, len(ws))
+	for i, w := range ws {
+		d[i] = w.Decay
+	}
+	return d
+}

@@ -1,11 +1,14 @@
 package gx
 
 import (
+	"context"
 	"os"
 	"sync"
 	"testing"
 
 	"github.com/gomlx/compute"
+
+	"hhrlhf/internal/pjrt"
 )
 
 var shared struct {
@@ -21,6 +24,13 @@ func TestBackend(t testing.TB) compute.Backend {
 	t.Helper()
 	shared.once.Do(func() {
 		spec := os.Getenv("GOMLX_BACKEND")
+		if spec == "" {
+			var plugin string
+			if plugin, shared.err = pjrt.Ensure(context.Background(), os.Stderr); shared.err != nil {
+				return
+			}
+			spec = "xla:" + plugin
+		}
 		shared.be, shared.err = Open(spec)
 	})
 	if shared.err != nil {
