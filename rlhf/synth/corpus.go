@@ -1,0 +1,57 @@
+package synth
+
+import (
+	"math/rand/v2"
+
+	"hhrlhf/rlhf"
+)
+
+// CorpusHarmful is the share of harmful requests in the corpus.
+const CorpusHarmful = 0.25
+
+// twoTurns is the share of prompts that have an earlier exchange.
+const twoTurns = 0.15
+
+// Corpus draws n transcripts to train a language model on: benign answers are
+// right in half of the cases (hedged ones included), harmful requests complied
+// with in half, so that a policy trained on it writes every quality.
+func (w *World) Corpus(n int, rng *rand.Rand) []rlhf.Transcript {
+	out := make([]rlhf.Transcript, max(0, n))
+	for i := range out {
+		q, prompt := w.drawPrompt(rng, rng.Float64() < CorpusHarmful)
+		out[i] = rlhf.Transcript{Prompt: prompt, Response: w.Respond(q, drawQuality(rng, q.Harmful), rng)}
+	}
+	return out
+}
+
+// Prompts draws n prompts, each ending with the Assistant mark, of which
+// harmfulFraction (in [0, 1]) in expectation are harmful requests.
+func (w *World) Prompts(n int, rng *rand.Rand, harmfulFraction float64) []string {
+	out := make([]string, max(0, n))
+	for i := range out {
+		_, out[i] = w.drawPrompt(rng, rng.Float64() < harmfulFraction)
+	}
+	return out
+}
+
+// drawPrompt draws a question, its phrasing and what stands before it.
+func (w *World) drawPrompt(rng *rand.Rand, harmful bool) (Question, string) {
+	q, text := w.drawQuestion(rng, harmful)
+	if q.Skill != "summary" && rng.Float64() < twoTurns {
+		first := drawWeighted(rng, firstWeights)
+		q1, text1 := w.drawSkill(rng, first)
+		quality := []Quality{RightFull, RightCurt, Wrong}[drawWeighted(rng, []float64{4, 4, 2})]
+		reply := w.Respond(q1, quality, rng)[1:]
+		if rng.IntN(2) == 0 {
+			text = pick(rng, followUps) + ". " + text
+		}
+		return q, paragraph(text1, reply, text)
+	}
+	if rng.IntN(5) == 0 {
+		text = pick(rng, greetings) + ". " + text
+	}
+	return q, paragraph(text)
+}
+
+// firstWeights are the skills of an earlier exchange: the short ones.
+var firstWeights = []float64{2, 1, 1, 2, 2, 2, 3}
