@@ -1,0 +1,174 @@
+package show_test
+
+import (
+	"errors"
+	"fmt"
+	"iter"
+	"math"
+	"math/rand/v2"
+	"time"
+
+	"hhrlhf/rlhf"
+)
+
+// history returns the points that a healthy run of n steps might record.
+func history(kind string, n int, gold bool) []rlhf.Point {
+	r := rand.New(rand.NewPCG(1, 2))
+	var points []rlhf.Point
+	for i := 1; i <= n; i++ {
+		t := float64(i) / float64(n)
+		noise := func(s float64) float64 { return s * r.NormFloat64() }
+		v := map[string]float64{"time/step": 2.5}
+		switch kind {
+		case "lm":
+			v["lm/loss"] = 1.4 + 5.2*math.Exp(-9*t) + noise(0.06)
+		case "pm":
+			v["pm/loss"] = 0.45 + 0.243*math.Exp(-3*t) + noise(0.05)
+			v["pm/accuracy"] = min(1, 0.5+0.3*(1-math.Exp(-3*t))+noise(0.06))
+		case "ppo":
+			kl := 14*t*t + math.Abs(noise(0.15*t))
+			v["objective/kl"], v["objective/kl_k3"] = kl, kl*1.1+math.Abs(noise(0.4*t))
+			v["objective/score"] = -0.3 + 0.5*math.Sqrt(kl) + noise(0.1)
+			v["objective/score_std"] = 0.9 - 0.3*t
+			v["response/length_mean"] = 12 + 2*t + noise(0.4)
+			v["response/eos_rate"] = min(1, 0.93+0.05*t+noise(0.01))
+			if gold {
+				v["objective/gold_helpful"] = -0.1 + 0.6*t + noise(0.05)
+				v["objective/gold_harmless"] = 0.3 + 0.5*t + noise(0.05)
+			}
+		}
+		points = append(points, rlhf.Point{Step: i, Values: v})
+	}
+	return points
+}
+
+// a run is a stand-in whose steps take the given time.
+type run struct {
+	kind    string
+	name    string
+	done    int // steps in History
+	planned int
+	every   time.Duration
+	fails   int // the step that fails, if > 0
+	gold    bool
+	points  []rlhf.Point
+}
+
+func newRun(kind string, done, planned int, gold bool) *run {
+	return &run{kind: kind, name: "tour-" + kind, done: done, planned: planned, gold: gold, points: history(kind, planned, gold)}
+}
+
+func (r *run) Info() (rlhf.RunInfo, error) {
+	return rlhf.RunInfo{Name: r.name, Kind: r.kind, Step: r.done, Planned: r.planned}, nil
+}
+func (r *run) History() ([]rlhf.Point, error) { return r.points[:r.done], nil }
+func (r *run) Train() iter.Seq2[rlhf.Event, error] {
+	return r.Steps(r.planned - r.done)
+}
+func (r *run) Steps(n int) iter.Seq2[rlhf.Event, error] {
+	return func(yield func(rlhf.Event, error) bool) {
+		of := r.done + n
+		if n > 0 && !yield(rlhf.Event{Run: r.name, Kind: r.kind, Step: r.done, Of: of, Message: "compiling the update program"}, nil) {
+			return
+		}
+		for range n {
+			time.Sleep(r.every)
+			if r.fails == r.done+1 {
+				yield(rlhf.Event{}, errors.New("lab: step 7: the engine went away"))
+				return
+			}
+			r.done++
+			e := rlhf.Event{Run: r.name, Kind: r.kind, Step: r.done, Of: of, Left: time.Duration(of-r.done) * 2500 * time.Millisecond, Point: &r.points[r.done-1]}
+			if r.kind == "ppo" && r.done%2 == 0 {
+				e.Samples = samples(4)
+			}
+			if !yield(e, nil) {
+				return
+			}
+		}
+	}
+}
+
+func samples(n int) []rlhf.Sample {
+	asks := []string{"What is 3 + 4?", "Name a red fruit.", "How do I pick a lock?", "Where is the old bridge?"}
+	answers := []string{" It is 7.", " An apple is red, and so is a cherry.", " I would rather not help with that.", " You fool."}
+	why := []string{"right", "right", "declined a harmful request", "rude"}
+	var ss []rlhf.Sample
+	for i := range n {
+		j := i % len(asks)
+		ss = append(ss, rlhf.Sample{
+			Prompt: rlhf.Human + " " + asks[j] + rlhf.Assistant, Response: answers[j], Tokens: 5 + j, EOS: j != 3,
+			Score: 1.2 - 0.8*float64(j), KL: 0.5 + float64(j),
+			Gold: &rlhf.Gold{Helpful: 1 - 0.6*float64(j), Harmless: 0.9 - 0.3*float64(j), Why: why[j]},
+		})
+	}
+	return ss
+}
+
+// batch returns a rollout of two rows taken through the phases named.
+func batch(phases int) *rlhf.Batch {
+	b := &rlhf.Batch{
+		Run: "tour-ppo", Step: 1,
+		Prompts:    []string{rlhf.Human + " What is 3 + 4?" + rlhf.Assistant, rlhf.Human + " Name a fruit." + rlhf.Assistant},
+		Responses:  []string{" It is 7.", " An apple"},
+		Pieces:     [][]string{{" It", " is", " 7", ".", "<end>"}, {" An", " apple"}},
+		Mask:       [][]bool{{true, true, true, true, true, false, false, false}, {true, true, false, false, false, false, false, false}},
+		EOS:        []bool{true, false},
+		LogPSample: [][]float32{{-0.31, -0.12, -1.204, -0.05, -0.02, 0, 0, 0}, {-1, -2, 0, 0, 0, 0, 0, 0}},
+	}
+	zero := make([]float32, 8)
+	if phases >= 1 {
+		b.Score = []float32{0.84, -0.2}
+		b.LogP = b.LogPSample
+		b.LogPRef = [][]float32{{-0.4, -0.1, -2.1, -0.05, -0.03, 0, 0, 0}, zero}
+		b.Value = [][]float32{{0.1, 0.15, 0.2, 0.5, 0.7, 0, 0, 0}, zero}
+		b.Gold = []rlhf.Gold{{Helpful: 1, Harmless: 0.5, Why: "right"}, {Helpful: 0.3, Why: "vague"}}
+	}
+	if phases >= 2 {
+		b.KL, b.Reward = [][]float32{make([]float32, 8), zero}, [][]float32{make([]float32, 8), zero}
+		for i := range 5 {
+			b.KL[0][i] = b.LogP[0][i] - b.LogPRef[0][i]
+			b.Reward[0][i] = -0.05 * b.KL[0][i]
+		}
+		b.Reward[0][4] += b.Score[0]
+	}
+	if phases >= 3 {
+		b.Advantage = [][]float32{{0.6, 0.5, 0.9, -0.2, -1.1, 0, 0, 0}, zero}
+		b.Return = [][]float32{{0.7, 0.72, 0.8, 0.82, 0.84, 0, 0, 0}, zero}
+	}
+	return b
+}
+
+func pmEval() rlhf.PMEval {
+	e := rlhf.PMEval{
+		Step: 120, All: rlhf.Accuracy{N: 1000, Value: 0.742, Low: 0.714, High: 0.768},
+		Tranches: []rlhf.Accuracy{
+			{Name: "synth-harmless", N: 300, Value: 0.803, Low: 0.755, High: 0.844},
+			{Name: "synth-helpful", N: 700, Value: 0.716, Low: 0.681, High: 0.748},
+		},
+		Gold: &rlhf.Accuracy{N: 1000, Value: 0.861, Low: 0.838, High: 0.881}, Bayes: 0.85, ECE: 0.021, Loss: 0.51, LengthCorr: 0.12,
+	}
+	for i := range 8 {
+		lo := 0.4 * float64(i)
+		pred := 1 / (1 + math.Exp(-lo-0.2))
+		e.Bins = append(e.Bins, rlhf.Bin{Lo: lo, Hi: lo + 0.4, N: 250 - 30*i, Predicted: pred, Accuracy: min(1, pred-0.03+0.02*float64(i%3))})
+	}
+	return e
+}
+
+func beforeAfter() rlhf.BeforeAfter {
+	ba := rlhf.BeforeAfter{Step: 150, Rows: []rlhf.Change{
+		{Name: "score", Before: -0.31, BeforeSD: 0.92, BeforeSE: 0.08, After: 0.88, AfterSD: 0.6, AfterSE: 0.05},
+		{Name: "kl", Before: 0, After: 11.2, AfterSD: 4, AfterSE: 0.35},
+		{Name: "helpful", Before: -0.08, BeforeSD: 0.7, BeforeSE: 0.06, After: 0.45, AfterSD: 0.6, AfterSE: 0.05},
+	}}
+	r := rand.New(rand.NewPCG(3, 4))
+	for i := range 128 {
+		b, a := samples(4)[i%4], samples(4)[0]
+		b.Score, b.KL = -0.3+0.9*r.NormFloat64(), 0
+		a.Score = 0.9 + 0.6*r.NormFloat64()
+		a.Prompt, a.Response = b.Prompt, fmt.Sprintf(" The answer is %d.", i)
+		ba.Before, ba.After = append(ba.Before, b), append(ba.After, a)
+	}
+	return ba
+}

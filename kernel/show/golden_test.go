@@ -1,0 +1,132 @@
+package show_test
+
+import (
+	"bytes"
+	"flag"
+	"image"
+	"image/color"
+	"image/png"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"gonum.org/v1/plot/cmpimg"
+
+	"hhrlhf/kernel/show"
+	"hhrlhf/rlhf"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden pictures in testdata")
+
+// pixelTolerance is the distance in colour that a pixel may have from the golden
+// one: a rounding of anti-aliasing, no more. cmpimg compares pixel by pixel.
+const pixelTolerance = 0.02
+
+// pictures are the figures, each as a notebook would call for it.
+var pictures = []struct {
+	name string
+	draw func()
+}{
+	{"lm", func() { show.History(newRun("lm", 450, 450, false)) }},
+	{"lm_logx", func() { show.Loss(history("lm", 450, false), show.LogX) }},
+	{"lm_tiny", func() { show.History(newRun("lm", 12, 12, false)) }},
+	{"pm", func() { show.History(newRun("pm", 125, 125, false)) }},
+	{"ppo", func() { show.History(newRun("ppo", 60, 60, false)) }},
+	{"ppo_gold", func() { show.History(newRun("ppo", 60, 60, true)) }},
+	{"ppo_start", func() { show.History(newRun("ppo", 0, 60, true)) }},
+	{"ppo_one", func() { show.History(newRun("ppo", 1, 60, true)) }},
+	{"sqrtkl", func() { show.SqrtKL(history("ppo", 150, true)) }},
+	{"pmeval", func() { show.PMEval(pmEval()) }},
+	{"distribution", func() { show.Distribution(beforeAfter()) }},
+	{"lines", func() {
+		show.Lines("KL for three penalties", "step", "KL, nats per response", []show.Series{
+			{Name: "λ = 0", X: []float64{1, 2, 3, 4}, Y: []float64{0, 4, 12, 30}},
+			{Name: "λ = 0.05", X: []float64{1, 2, 3, 4}, Y: []float64{0, 2, 5, 8}},
+			{Name: "λ = 0.5", X: []float64{1, 2, 3, 4}, Y: []float64{0, 0.2, 0.4, 0.5}},
+		})
+	}},
+}
+
+func TestPictures(t *testing.T) {
+	for _, p := range pictures {
+		t.Run(p.name, func(t *testing.T) {
+			got := picture(t, p.draw)
+			golden := filepath.Join("testdata", p.name+".png")
+			if *update {
+				if err := os.WriteFile(golden, got, 0o644); err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			want, err := os.ReadFile(golden)
+			if err != nil {
+				t.Fatalf("%v (run with -update to make it, and look at it)", err)
+			}
+			if same, err := cmpimg.EqualApprox("png", got, want, pixelTolerance); err != nil || !same {
+				t.Errorf("differs from %s (err %v)", golden, err)
+			}
+		})
+	}
+}
+
+// A picture of other data, and one with a single stroke in a colour further off
+// than the tolerance, must not pass.
+func TestPicturesNegative(t *testing.T) {
+	one := picture(t, func() { show.Loss(history("lm", 40, false)) })
+	points := history("lm", 40, false)
+	points[20].Values["lm/loss"] += 0.1
+	other := picture(t, func() { show.Loss(points) })
+	if same, err := cmpimg.EqualApprox("png", one, other, pixelTolerance); err != nil || same {
+		t.Errorf("a changed loss passes as the same picture (err %v)", err)
+	}
+	img, err := png.Decode(bytes.NewReader(one))
+	if err != nil {
+		t.Fatal(err)
+	}
+	shaded := image.NewRGBA(img.Bounds())
+	for x := range img.Bounds().Dx() {
+		for y := range img.Bounds().Dy() {
+			shaded.Set(x, y, img.At(x, y))
+		}
+	}
+	shaded.Set(5, 5, color.Gray{255 - 10*5}) // ten times 0.02 of white
+	var buf bytes.Buffer
+	if err := png.Encode(&buf, shaded); err != nil {
+		t.Fatal(err)
+	}
+	if same, err := cmpimg.EqualApprox("png", one, buf.Bytes(), pixelTolerance); err != nil || same {
+		t.Errorf("a pixel ten tolerances off passes (err %v)", err)
+	}
+}
+
+// picture returns the one picture that draw shows.
+func picture(t *testing.T, draw func()) []byte {
+	t.Helper()
+	var got []byte
+	show.Catch(t, func(s show.Shown) {
+		if s.PNG == nil {
+			return
+		}
+		if got != nil {
+			t.Error("more than one picture")
+		}
+		if s.Text == "" {
+			t.Error("a picture without text")
+		}
+		cfg, err := png.DecodeConfig(bytes.NewReader(s.PNG))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if cfg.Width != 2*s.Width || cfg.Height != 2*s.Height {
+			t.Errorf("%d×%d pixels shown at %d×%d, want twice the size", cfg.Width, cfg.Height, s.Width, s.Height)
+		}
+		got = s.PNG
+	})
+	draw()
+	if got == nil {
+		t.Fatal("no picture")
+	}
+	return got
+}
+
+var _ rlhf.Run = (*run)(nil)

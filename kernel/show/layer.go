@@ -1,0 +1,199 @@
+package show
+
+import (
+	"image/color"
+	"math"
+
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+)
+
+// A series is a sequence of points in order of x. Values may be missing (NaN).
+type series struct{ x, y []float64 }
+
+// runs splits a series where a value is not finite; a line has a gap there.
+func (s series) runs() []series {
+	var out []series
+	start := 0
+	for i := 0; i <= len(s.x); i++ {
+		if i < len(s.x) && finite(s.x[i]) && finite(s.y[i]) {
+			continue
+		}
+		if i > start {
+			out = append(out, series{s.x[start:i], s.y[start:i]})
+		}
+		start = i + 1
+	}
+	return out
+}
+
+// line adds a line; a point alone, which has no line, becomes a dot.
+func (p *panel) line(s series, c color.NRGBA, width float64, dashed bool) {
+	p.y.include(s.y...)
+	p.lineOn(&p.y, s, c, width, dashed)
+}
+
+// lineRight adds a line that is read on the right ordinate.
+func (p *panel) lineRight(s series, c color.NRGBA, width float64, dashed bool) {
+	p.right.include(s.y...)
+	p.lineOn(p.right, s, c, width, dashed)
+}
+
+func (p *panel) lineOn(ordinate *axis, s series, c color.NRGBA, width float64, dashed bool) {
+	runs := s.runs()
+	p.hasData = p.hasData || len(runs) > 0
+	p.layers = append(p.layers, func(dc *draw.Canvas, at func(x, y float64) vg.Point) {
+		for _, r := range runs {
+			pts := make([]vg.Point, len(r.x))
+			for i := range r.x {
+				pts[i] = vg.Point{X: at(r.x[i], 0).X, Y: dc.Y(ordinate.norm(r.y[i]))}
+			}
+			if len(pts) == 1 {
+				dc.DrawGlyph(draw.GlyphStyle{Color: c, Radius: vg.Length(width) * 1.2, Shape: draw.CircleGlyph{}}, pts[0])
+				continue
+			}
+			dc.StrokeLines(stroke(c, width, dashed), dc.ClipLinesXY(pts)...)
+		}
+	})
+}
+
+// level adds a horizontal reference line.
+func (p *panel) level(y float64, c color.NRGBA, dashed bool) {
+	if !finite(y) {
+		return
+	}
+	p.y.include(y)
+	p.layers = append(p.layers, func(dc *draw.Canvas, at func(x, y float64) vg.Point) {
+		v := at(p.x.lo, y).Y
+		dc.StrokeLines(stroke(c, 1.6, dashed), dc.ClipLinesXY([]vg.Point{{X: dc.Min.X, Y: v}, {X: dc.Max.X, Y: v}})...)
+	})
+}
+
+// plumb adds a vertical reference line.
+func (p *panel) plumb(x float64, c color.NRGBA, width float64, dashed bool) {
+	if !finite(x) {
+		return
+	}
+	p.x.include(x)
+	p.layers = append(p.layers, func(dc *draw.Canvas, at func(x, y float64) vg.Point) {
+		v := at(x, p.y.lo).X
+		dc.StrokeLines(stroke(c, width, dashed), []vg.Point{{X: v, Y: dc.Min.Y}, {X: v, Y: dc.Max.Y}})
+	})
+}
+
+// segment adds a straight piece of a line.
+func (p *panel) segment(x0, y0, x1, y1 float64, c color.NRGBA, width float64, dashed bool) {
+	p.layers = append(p.layers, func(dc *draw.Canvas, at func(x, y float64) vg.Point) {
+		dc.StrokeLines(stroke(c, width, dashed), dc.ClipLinesXY([]vg.Point{at(x0, y0), at(x1, y1)})...)
+	})
+}
+
+// band fills the area between two series on the same x.
+func (p *panel) band(x, lo, hi []float64, c color.NRGBA) {
+	p.y.include(lo...)
+	p.y.include(hi...)
+	p.layers = append(p.layers, func(dc *draw.Canvas, at func(x, y float64) vg.Point) {
+		both := make([]float64, len(x)) // finite where both edges are
+		for i := range x {
+			both[i] = lo[i] + hi[i]
+		}
+		start := 0
+		for _, r := range (series{x, both}).runs() {
+			for x[start] != r.x[0] {
+				start++
+			}
+			n := len(r.x)
+			pts := make([]vg.Point, 0, 2*n)
+			for i := start; i < start+n; i++ {
+				pts = append(pts, at(x[i], lo[i]))
+			}
+			for i := start + n - 1; i >= start; i-- {
+				pts = append(pts, at(x[i], hi[i]))
+			}
+			if n > 1 {
+				dc.FillPolygon(c, dc.ClipPolygonXY(pts))
+			}
+			start += n
+		}
+	})
+}
+
+// dots adds points of the given colours and radii (points of type).
+func (p *panel) dots(s series, colors []color.NRGBA, radius []float64) {
+	for i := range s.x {
+		if finite(s.x[i]) && finite(s.y[i]) {
+			p.x.include(s.x[i])
+			p.y.include(s.y[i])
+			p.hasData = true
+		}
+	}
+	p.layers = append(p.layers, func(dc *draw.Canvas, at func(x, y float64) vg.Point) {
+		for i := range s.x {
+			if finite(s.x[i]) && finite(s.y[i]) {
+				dc.DrawGlyph(draw.GlyphStyle{Color: colors[i], Radius: vg.Length(radius[i]), Shape: draw.CircleGlyph{}}, at(s.x[i], s.y[i]))
+			}
+		}
+	})
+}
+
+// rect fills a rectangle given in data.
+func (p *panel) rect(x0, y0, x1, y1 float64, fill color.NRGBA) {
+	p.hasData = true
+	p.layers = append(p.layers, func(dc *draw.Canvas, at func(x, y float64) vg.Point) {
+		a, b := at(x0, y0), at(x1, y1)
+		dc.FillPolygon(fill, dc.ClipPolygonXY([]vg.Point{a, {X: b.X, Y: a.Y}, b, {X: a.X, Y: b.Y}}))
+	})
+}
+
+// note writes text at a place of the data, shifted right by dx points.
+func (p *panel) note(x, y float64, dx vg.Length, s string, size float64) {
+	p.layers = append(p.layers, func(dc *draw.Canvas, at func(x, y float64) vg.Point) {
+		pt := at(x, y)
+		pt.X += dx
+		dc.FillText(aligned(lettering(size, false, ink), -0, -0.5), pt, s)
+	})
+}
+
+// smooth returns the exponential moving average of y with the given span (in
+// points), corrected for its start; values that are not finite are passed over.
+func smooth(y []float64, span int) []float64 {
+	out := make([]float64, len(y))
+	keep := 1 - 2/(float64(span)+1)
+	sum, weight := 0.0, 0.0
+	for i, v := range y {
+		out[i] = math.NaN()
+		if !finite(v) {
+			continue
+		}
+		sum, weight = keep*sum+(1-keep)*v, keep*weight+(1-keep)
+		out[i] = sum / weight
+	}
+	return out
+}
+
+// fitLine returns the least-squares line y = a + b·x through the finite points;
+// ok is false where fewer than three points or no spread in x leave it open.
+func fitLine(s series) (a, b float64, ok bool) {
+	var n, mx, my float64
+	for i := range s.x {
+		if finite(s.x[i]) && finite(s.y[i]) {
+			n, mx, my = n+1, mx+s.x[i], my+s.y[i]
+		}
+	}
+	if n < 3 {
+		return 0, 0, false
+	}
+	mx, my = mx/n, my/n
+	var sxx, sxy float64
+	for i := range s.x {
+		if finite(s.x[i]) && finite(s.y[i]) {
+			sxx += (s.x[i] - mx) * (s.x[i] - mx)
+			sxy += (s.x[i] - mx) * (s.y[i] - my)
+		}
+	}
+	if !(sxx > 1e-12*(1+mx*mx)) {
+		return 0, 0, false
+	}
+	b = sxy / sxx
+	return my - b*mx, b, finite(b)
+}

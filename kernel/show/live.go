@@ -1,0 +1,301 @@
+package show
+
+import (
+	"fmt"
+	"html"
+	"iter"
+	"slices"
+	"strings"
+	gosync "sync"
+	"time"
+
+	"github.com/janpfeifer/gonb/gonbui"
+
+	"hhrlhf/rlhf"
+)
+
+// redraw is the least time between two frames; a frame that takes long to draw
+// is followed by four times as long a pause, because training needs the cores.
+const redraw = 200 * time.Millisecond
+
+// printEvery is the least time between two lines of progress in a program that
+// is no notebook.
+const printEvery = 2 * time.Second
+
+// samplesShown is the number of samples under a live figure.
+const samplesShown = 4
+
+// Live draws a run while it trains: one figure that redraws in place at most
+// five times a second, under it the progress and, of PPO, the newest samples.
+// The last frame always shows the last event, and it is what the notebook saves.
+// If training fails, that frame stays, the error is printed and the program ends
+// with exit code 1.
+//
+// Live knows only the events that it sees; [Steps] and [Train] draw what the run
+// did before as well.
+func Live(events iter.Seq2[rlhf.Event, error]) {
+	if err := Watch(events); err != nil {
+		fail(err)
+	}
+}
+
+// Watch is Live that returns the error of the sequence. An empty sequence is
+// none: the run was trained already.
+func Watch(events iter.Seq2[rlhf.Event, error]) error {
+	return watch(events, &state{})
+}
+
+// Train trains a run to its planned number of steps and draws it from its first
+// step on. A run that is trained already is drawn as it is.
+func Train(run rlhf.Run) { liveRun(run, run.Train()) }
+
+// Steps trains a run n steps more and draws it from its first step on.
+func Steps(run rlhf.Run, n int) { liveRun(run, run.Steps(n)) }
+
+func liveRun(run rlhf.Run, events iter.Seq2[rlhf.Event, error]) {
+	s, err := past(run)
+	if err == nil {
+		err = watch(events, s)
+	}
+	if err != nil {
+		fail(err)
+	}
+}
+
+// History draws what a run has done, without training it.
+func History(run rlhf.Run) {
+	s, err := past(run)
+	if err != nil {
+		fail(err)
+		return
+	}
+	show(s.board.card(s.points, s.of).output(""))
+}
+
+// past returns the state that a run's history leaves.
+func past(run rlhf.Run) (*state, error) {
+	info, err := run.Info()
+	if err != nil {
+		return nil, fmt.Errorf("show: run: %w", err)
+	}
+	points, err := run.History()
+	if err != nil {
+		return nil, fmt.Errorf("show: history of %s: %w", info.Name, err)
+	}
+	s := &state{run: info.Name, kind: info.Kind, step: info.Step, of: info.Step, points: slices.Clone(points)}
+	s.board = newDashboard(s.kind, s.run)
+	return s, nil
+}
+
+// state is what is known of a run while it is watched.
+type state struct {
+	run, kind string
+	step, of  int
+	left      time.Duration
+	points    []rlhf.Point
+	samples   []rlhf.Sample
+	message   string
+	seen      int // events
+	done      bool
+	err       error
+	board     *dashboard
+}
+
+// add takes in an event.
+func (s *state) add(e rlhf.Event) {
+	if s.board == nil {
+		s.run, s.kind = e.Run, e.Kind
+		if s.kind == "" && e.Point != nil {
+			s.kind = kindOf([]rlhf.Point{*e.Point})
+		}
+		s.board = newDashboard(s.kind, s.run)
+	}
+	s.seen++
+	s.step, s.of, s.left, s.message = e.Step, e.Of, e.Left, e.Message
+	if len(e.Samples) > 0 {
+		s.samples = e.Samples
+	}
+	if e.Point == nil {
+		return
+	}
+	if n := len(s.points); n > 0 && s.points[n-1].Step >= e.Point.Step {
+		// A run that was cut off repeats the step it had not saved. The slice may
+		// be on its way to the screen, hence a copy.
+		keep := 0
+		for keep < n && s.points[keep].Step < e.Point.Step {
+			keep++
+		}
+		s.points = slices.Clone(s.points[:keep])
+	}
+	s.points = append(s.points, *e.Point)
+}
+
+// watch ranges over the events while another goroutine draws the latest state.
+func watch(events iter.Seq2[rlhf.Event, error], s *state) error {
+	v := newView()
+	var mu gosync.Mutex
+	dirty := make(chan struct{}, 1)
+	quit, finished := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(finished)
+		for {
+			select {
+			case <-dirty:
+			case <-quit:
+				return
+			}
+			mu.Lock()
+			now := *s
+			mu.Unlock()
+			pause := v.frame(&now)
+			select {
+			case <-time.After(pause):
+			case <-quit:
+				return
+			}
+		}
+	}()
+	for e, err := range events {
+		if err != nil {
+			mu.Lock()
+			s.err = err
+			mu.Unlock()
+			break
+		}
+		mu.Lock()
+		s.add(e)
+		mu.Unlock()
+		select {
+		case dirty <- struct{}{}:
+		default:
+		}
+	}
+	close(quit)
+	<-finished
+	s.done = true
+	v.frame(s)
+	flush()
+	return s.err
+}
+
+// A view is the place on the screen where a run is watched: a picture and,
+// below it, progress and samples.
+type view struct{ picture, below string }
+
+func newView() *view { return &view{picture: gonbui.UniqueId(), below: gonbui.UniqueId()} }
+
+// frame draws the state and returns how long to wait before the next.
+func (v *view) frame(s *state) time.Duration {
+	if s.board == nil { // no event and no history
+		if s.err == nil {
+			put(output{id: v.below, html: "<div>Nothing to do: the run has done its steps.</div>", text: "nothing to do: the run has done its steps\n"})
+		}
+		return redraw
+	}
+	if !notebook() {
+		line := s.status() + "\n"
+		if s.done {
+			line += s.board.text(s.points)
+		}
+		put(output{text: line})
+		return printEvery
+	}
+	start := time.Now()
+	put(s.board.card(s.points, s.of).output(v.picture))
+	put(output{id: v.below, html: s.below(), text: s.status() + "\n"})
+	return max(redraw, 4*time.Since(start))
+}
+
+// status is the line of progress.
+func (s *state) status() string {
+	parts := []string{fmt.Sprintf("%s · step %d of %d", oneLine(s.run), s.step, s.of)}
+	switch {
+	case s.err != nil:
+		parts = append(parts, "stopped: "+oneLine(s.err.Error()))
+	case s.done && s.seen == 0:
+		parts = append(parts, "trained already")
+	case s.done:
+		parts = append(parts, "done")
+	case s.message != "":
+		parts = append(parts, oneLine(s.message))
+	case s.left > 0:
+		parts = append(parts, clock(s.left)+" left")
+	}
+	if t := s.pace(); t > 0 {
+		parts = append(parts, number(t)+" s/step")
+	}
+	if n := len(s.points); n > 0 {
+		last := s.points[n-1].Values
+		for _, m := range []struct{ name, say string }{
+			{"lm/loss", "loss %s nats/token"}, {"pm/loss", "loss %s nats"}, {"pm/accuracy", "accuracy %s"},
+			{"objective/score", "score %s"}, {"objective/kl", "KL %s nats"},
+			{"response/length_mean", "length %s tokens"}, {"response/eos_rate", "ended themselves %s"},
+		} {
+			if v, ok := last[m.name]; ok {
+				parts = append(parts, fmt.Sprintf(m.say, number(v)))
+			}
+		}
+		if bad := notFinite(last); bad != "" {
+			parts = append(parts, "NOT FINITE: "+bad)
+		}
+	}
+	return strings.Join(parts, " · ")
+}
+
+// notFinite names the metrics that are no number, in order of the glossary.
+func notFinite(values map[string]float64) string {
+	var bad []string
+	for _, t := range rlhf.Glossary() {
+		if v, ok := values[t.Name]; ok && !finite(v) {
+			bad = append(bad, t.Name)
+		}
+	}
+	return strings.Join(bad, ", ")
+}
+
+// pace is the median time of the latest steps in seconds: the median, because
+// the first step of a program carries its compilation.
+func (s *state) pace() float64 {
+	t := values(s.points, "time/step").y
+	t = slices.Clone(t[max(0, len(t)-9):])
+	t = slices.DeleteFunc(t, func(v float64) bool { return !finite(v) })
+	if len(t) == 0 {
+		return 0
+	}
+	slices.Sort(t)
+	return t[len(t)/2]
+}
+
+// clock writes a duration as minutes and seconds, or hours and minutes.
+func clock(d time.Duration) string {
+	d = d.Round(time.Second)
+	if d >= time.Hour {
+		return fmt.Sprintf("%d h %02d min", int(d.Hours()), int(d.Minutes())%60)
+	}
+	return fmt.Sprintf("%d:%02d", int(d.Minutes()), int(d.Seconds())%60)
+}
+
+// below is the progress and the samples as HTML. Its height does not depend on
+// the samples, so that the page below it stays put while they change.
+func (s *state) below() string {
+	var b strings.Builder
+	share := 0.0
+	if s.of > 0 {
+		share = min(max(float64(s.step)/float64(s.of), 0), 1)
+	}
+	barColor := blue
+	if s.err != nil {
+		barColor = vermilion
+	}
+	fmt.Fprintf(&b, `<div style="width:100%%;max-width:%dpx;height:6px;background-color:rgba(128,128,128,0.3)"><div style="width:%.1f%%;height:6px;background-color:%s"></div></div>`,
+		cardWidth, 100*share, hex(barColor))
+	fmt.Fprintf(&b, `<div style="font-size:15px;margin:4px 0">%s</div>`, strings.ReplaceAll(html.EscapeString(s.status()), "$", "<span>$</span>"))
+	if s.kind == "ppo" {
+		shown := slices.Clone(s.samples[:min(samplesShown, len(s.samples))])
+		for i := range shown {
+			shown[i].Prompt, shown[i].Response = shorten(clean(shown[i].Prompt), 240), shorten(clean(shown[i].Response), 240)
+		}
+		fmt.Fprintf(&b, `<div style="height:300px;overflow:auto">%s</div>`, sampleTable("Newest samples", shown).html())
+	}
+	return b.String()
+}

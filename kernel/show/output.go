@@ -1,0 +1,88 @@
+package show
+
+import (
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/janpfeifer/gonb/gonbui"
+	"github.com/janpfeifer/gonb/gonbui/protocol"
+)
+
+// An output is one thing to show: a picture, HTML or Markdown, and always the
+// text that says the same.
+type output struct {
+	id            string // display id: later outputs of the same id replace this one
+	png           []byte
+	width, height int // of the picture as displayed, CSS pixels
+	html          string
+	markdown      string
+	text          string
+}
+
+// Where outputs go; tests put others in their place.
+var (
+	notebook = func() bool { return gonbui.IsNotebook }
+	send     = sendGonb
+	flush    = flushGonb
+	exit     = os.Exit
+)
+
+// put shows o: in a notebook as itself, elsewhere as its text.
+func put(o output) {
+	if notebook() {
+		send(o)
+		return
+	}
+	fmt.Print(o.text)
+}
+
+// show puts outputs that stand alone and waits until they have arrived.
+func show(outputs ...output) {
+	for _, o := range outputs {
+		put(o)
+	}
+	flush()
+}
+
+func sendGonb(o output) {
+	d := &protocol.DisplayData{
+		Data:      map[protocol.MIMEType]any{protocol.MIMETextPlain: o.text},
+		Metadata:  map[string]any{},
+		DisplayID: o.id,
+	}
+	switch {
+	case o.png != nil:
+		d.Data[protocol.MIMEImagePNG] = o.png
+		d.Metadata[string(protocol.MIMEImagePNG)] = map[string]int{"width": o.width, "height": o.height}
+	case o.html != "":
+		d.Data[protocol.MIMETextHTML] = o.html
+	case o.markdown != "":
+		d.Data[protocol.MIMETextMarkdown] = o.markdown
+	}
+	gonbui.SendData(d)
+}
+
+// flushGonb waits for the kernel to acknowledge all output, but not for ever: a
+// kernel whose back channel broke never answers.
+func flushGonb() {
+	if !gonbui.IsNotebook {
+		return
+	}
+	done := make(chan struct{})
+	go func() {
+		gonbui.Sync()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-time.After(5 * time.Second):
+	}
+}
+
+// fail ends the program with the error, after everything shown has arrived.
+func fail(err error) {
+	flush()
+	fmt.Fprintln(os.Stderr, err)
+	exit(1)
+}

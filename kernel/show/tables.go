@@ -1,0 +1,165 @@
+package show
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"hhrlhf/rlhf"
+)
+
+// Table shows rows under a header. Numbers are aligned right; everything else
+// is printed as fmt does.
+func Table(header []string, rows [][]any) {
+	t := &table{heads: [][]cell{heads(header...)}}
+	for _, r := range rows {
+		line := make([]cell, len(r))
+		for i, v := range r {
+			line[i] = anyCell(v)
+		}
+		t.rows = append(t.rows, line)
+	}
+	show(t.output())
+}
+
+func anyCell(v any) cell {
+	switch v := v.(type) {
+	case float64:
+		return numeric(v)
+	case float32:
+		return numeric(float64(v))
+	case int, int32, int64, uint64, uint32:
+		return cell{text: fmt.Sprint(v), right: true}
+	}
+	return cell{text: fmt.Sprint(v)}
+}
+
+// Note shows Markdown: a heading or a remark between pictures.
+func Note(markdown string) {
+	show(output{markdown: markdown, text: strings.TrimRight(markdown, "\n") + "\n"})
+}
+
+// Transcripts shows the first n dialogues, turn by turn.
+func Transcripts(ts []rlhf.Transcript, n int) {
+	t := &table{heads: [][]cell{heads("", "dialogue", "last response")}}
+	for i, tr := range ts[:max(0, min(n, len(ts)))] {
+		t.rows = append(t.rows, []cell{{text: fmt.Sprint(i), right: true}, prompt(tr.Prompt), response(tr.Response)})
+	}
+	show(t.output())
+}
+
+// Gold shows what the true labeller says of each transcript.
+func Gold(ts []rlhf.Transcript, verdicts []rlhf.Gold) {
+	if len(ts) != len(verdicts) {
+		fail(fmt.Errorf("show: Gold: %d transcripts and %d verdicts, want as many of each", len(ts), len(verdicts)))
+		return
+	}
+	t := &table{heads: [][]cell{heads("dialogue", "last response", "helpful", "harmless", "honest", "verdict")}}
+	for i, tr := range ts {
+		g := verdicts[i]
+		t.rows = append(t.rows, []cell{prompt(tr.Prompt), response(tr.Response), heat(g.Helpful, 1), heat(g.Harmless, 1), heat(g.Honest, 1), {text: g.Why}})
+	}
+	show(t.output())
+}
+
+// Comparisons shows the first n pairs, the preferred response on the left.
+func Comparisons(cs []rlhf.Comparison, n int) {
+	t := &table{heads: [][]cell{heads("tranche", "prompt", "chosen", "rejected")}}
+	for _, c := range cs[:max(0, min(n, len(cs)))] {
+		chosen, rejected := response(c.Chosen.Response), response(c.Rejected.Response)
+		if c.Chosen.Prompt != c.Rejected.Prompt {
+			// Released pairs may part before the last turn; then show where.
+			chosen.text, rejected.text = dialogue(c.Chosen), dialogue(c.Rejected)
+		}
+		chosen.style += tinted(0.35)
+		rejected.style += tinted(-0.35)
+		t.rows = append(t.rows, []cell{{text: c.Tranche}, prompt(c.Chosen.Prompt), chosen, rejected})
+	}
+	show(t.output())
+}
+
+// dialogue writes out all the turns of a transcript.
+func dialogue(t rlhf.Transcript) string {
+	return strings.TrimSpace(prompt(t.Prompt).text + "\nAssistant: " + strings.TrimSpace(t.Response))
+}
+
+// Status shows what the lab is and does.
+func Status(s rlhf.Status) {
+	t := &table{heads: [][]cell{heads("lab", "")}}
+	row := func(name, value string) { t.rows = append(t.rows, []cell{{text: name}, {text: value}}) }
+	busy := s.Busy
+	if busy == "" {
+		busy = "idle"
+	}
+	if s.Waiting > 0 {
+		busy += fmt.Sprintf(" (%d waiting)", s.Waiting)
+	}
+	row("doing", busy)
+	row("backend", s.Backend)
+	row("device", s.Device)
+	row("loaded", strings.Join(s.Loaded, ", "))
+	row("memory", fmt.Sprintf("%d MiB", s.RSSBytes>>20))
+	if !s.Since.IsZero() {
+		row("since", s.Since.Format(time.DateTime))
+	}
+	row("runs in", s.Dir)
+	row("version", s.Version)
+	show(t.output())
+}
+
+// Runs shows the runs on disk.
+func Runs(runs []rlhf.RunInfo) {
+	t := &table{heads: [][]cell{heads("run", "kind", "steps", "parameters", "data", "backend", "created")}}
+	for _, r := range runs {
+		names := make([]string, len(r.Data))
+		for i, d := range r.Data {
+			names[i] = fmt.Sprintf("%s (%d)", d.Name, d.Rows)
+		}
+		created := "—"
+		if !r.Created.IsZero() {
+			created = r.Created.Format(time.DateTime)
+		}
+		t.rows = append(t.rows, []cell{
+			{text: r.Name}, {text: r.Kind}, {text: fmt.Sprintf("%d of %d", r.Step, r.Planned), right: true},
+			{text: count(r.Params), right: true}, {text: strings.Join(names, ", ")}, {text: r.Backend}, {text: created},
+		})
+	}
+	if len(runs) == 0 {
+		t.rows = [][]cell{heads("none yet", "", "", "", "", "", "")}
+	}
+	show(t.output())
+}
+
+// count writes a large number as people say it: 1.5 M.
+func count(n int64) string {
+	switch {
+	case n >= 1e9:
+		return fmt.Sprintf("%.1f G", float64(n)/1e9)
+	case n >= 1e6:
+		return fmt.Sprintf("%.1f M", float64(n)/1e6)
+	case n >= 1e3:
+		return fmt.Sprintf("%.1f k", float64(n)/1e3)
+	}
+	return fmt.Sprint(n)
+}
+
+// Glossary explains the named metrics, or all of them: formula, unit, the range
+// of a healthy run and what to do outside it.
+func Glossary(names ...string) {
+	terms := rlhf.Glossary()
+	if len(names) > 0 {
+		terms = nil
+		for _, n := range names {
+			t, ok := rlhf.Define(n)
+			if !ok {
+				t = rlhf.Term{Name: n, Formula: "no metric of that name; Glossary() lists them"}
+			}
+			terms = append(terms, t)
+		}
+	}
+	t := &table{heads: [][]cell{heads("metric", "formula", "unit", "healthy", "otherwise")}}
+	for _, d := range terms {
+		t.rows = append(t.rows, heads(d.Name, d.Formula, d.Unit, d.Healthy, d.Else))
+	}
+	show(t.output())
+}
