@@ -9,9 +9,6 @@ import (
 	"hhrlhf/rlhf/rl"
 )
 
-// z95 is the normal quantile of a 95 % interval.
-const z95 = 1.959964
-
 // Judged is a held-out comparison with the model's two scores.
 type Judged struct {
 	Chosen, Rejected float64
@@ -90,7 +87,7 @@ func accuracy(name string, js []Judged) rlhf.Accuracy {
 	a := rlhf.Accuracy{Name: name, N: len(js)}
 	if len(js) > 0 {
 		a.Value = right / float64(len(js))
-		a.Low, a.High = rl.WilsonInterval(right, len(js), z95)
+		a.Low, a.High = rl.WilsonInterval(right, len(js), rl.Z95)
 	}
 	return a
 }

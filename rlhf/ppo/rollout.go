@@ -1,0 +1,57 @@
+package ppo
+
+import (
+	"fmt"
+	"math/rand/v2"
+
+	"hhrlhf/rlhf"
+	"hhrlhf/rlhf/lm"
+	"hhrlhf/rlhf/sample"
+	"hhrlhf/rlhf/tokenizer"
+)
+
+// Rollout samples one response to each of the next B prompts from the current
+// policy ("exactly one response per prompt", section 4.1). Calling it again
+// before Update gives the same batch: prompts and noise depend on the step alone.
+func (t *Trainer) Rollout() (*rlhf.Batch, error) {
+	step := t.Steps()
+	at := lm.Order(step, t.cfg.Batch, len(t.prompts), func(epoch int) *rand.Rand { return t.stream("ppo/prompts", epoch) })
+	prompts := make([]Prompt, len(at))
+	for i, j := range at {
+		prompts[i] = t.prompts[j]
+	}
+	return t.respond(prompts, t.stream("ppo/rollout", step).Uint64(), step+1)
+}
+
+// respond samples responses to prompts, as many as the batch has.
+func (t *Trainer) respond(prompts []Prompt, seed uint64, step int) (*rlhf.Batch, error) {
+	ids := make([][]int32, len(prompts))
+	b := &rlhf.Batch{Step: step, PromptIDs: ids}
+	for i, p := range prompts {
+		ids[i] = p.IDs
+		b.Prompts = append(b.Prompts, p.Text)
+	}
+	raw, err := t.sampler.Sample(t.Policy.Params, ids, seed)
+	if err != nil {
+		return nil, fmt.Errorf("ppo: rollout of step %d: %w", step, err)
+	}
+	t.fill(b, raw)
+	return b, nil
+}
+
+// fill writes what was sampled into the batch: masks, text and visible pieces.
+func (t *Trainer) fill(b *rlhf.Batch, raw *sample.Raw) {
+	b.ResponseIDs, b.LogPSample = raw.Tokens, raw.LogP
+	for i, row := range raw.Tokens {
+		n := raw.Length[i]
+		mask, pieces := make([]bool, len(row)), make([]string, n)
+		for r := range n {
+			mask[r] = true
+			pieces[r] = t.tok.Piece(row[r])
+		}
+		b.Mask = append(b.Mask, mask)
+		b.Pieces = append(b.Pieces, pieces)
+		b.EOS = append(b.EOS, n > 0 && row[n-1] == t.tok.EOS())
+		b.Responses = append(b.Responses, tokenizer.DecodeResponse(t.tok, row[:n]))
+	}
+}
