@@ -150,6 +150,14 @@ func NewProgress(w io.Writer, part string) *Progress {
 	return &Progress{w: w, part: part, start: time.Now()}
 }
 
+// Writer returns where the lines go, nil for nowhere.
+func (p *Progress) Writer() io.Writer {
+	if p == nil {
+		return nil
+	}
+	return p.w
+}
+
 // Printf prints one line.
 func (p *Progress) Printf(format string, args ...any) {
 	if p == nil || p.w == nil {

@@ -139,9 +139,9 @@ func Pip(ctx context.Context, stage string, log *Progress) (python string, err e
 func PipCommand(ctx context.Context, python string, args ...string) *exec.Cmd {
 	args = append([]string{"-m", "pip", "--no-input", "--disable-pip-version-check", "--quiet"}, args...)
 	cmd := exec.CommandContext(ctx, python, args...)
-	// A user who forbids pip outside virtual environments means installing;
-	// we download, or install into an environment of our own.
-	cmd.Env = append(os.Environ(), "PIP_REQUIRE_VIRTUALENV=0")
+	// A user who forbids pip outside virtual environments, or sends its installs
+	// to the home folder, means their own; we download, or install into ours.
+	cmd.Env = append(os.Environ(), "PIP_REQUIRE_VIRTUALENV=0", "PIP_USER=0")
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGINT) }
 	cmd.WaitDelay = 5 * time.Second
 	return cmd

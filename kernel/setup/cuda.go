@@ -1,0 +1,127 @@
+package setup
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"hhrlhf/internal/pjrt"
+)
+
+//go:embed requirements-cuda.txt
+var requirementsCUDA string
+
+// cudaPlugin is the plugin's path below Dirs.CUDA. Its name is the one that
+// GOMLX_BACKEND=xla:cuda looks for; the wheel's own name stays beside it.
+const cudaPlugin = "jax_plugins/xla_cuda13/pjrt_c_api_cuda_plugin.so"
+
+// cudaPart is XLA for NVIDIA GPUs: the wheels unpacked side by side as pip lays
+// them out, since the plugin finds its libraries by their place beside it.
+func cudaPart(d Dirs) part {
+	return part{
+		name:  "cuda",
+		need:  9 << 30, // 3 GB of wheels in the cache while 5 GB are unpacked
+		ready: func(context.Context) bool { return cudaFault(d) == "" },
+		install: func(ctx context.Context, log *pjrt.Progress) (bool, error) {
+			if runtime.GOOS != "linux" || runtime.GOARCH != "amd64" {
+				return false, fmt.Errorf("the CUDA plugin is for linux/amd64, this is %s/%s; use -backend cpu", runtime.GOOS, runtime.GOARCH)
+			}
+			return true, installCUDA(ctx, d, log)
+		},
+	}
+}
+
+func installCUDA(ctx context.Context, d Dirs, log *pjrt.Progress) error {
+	if err := claim(d.CUDA()); err != nil {
+		return err
+	}
+	log.Printf("pip install: %s and %d NVIDIA packages, some 3 GB", firstRequirement(requirementsCUDA), strings.Count(requirementsCUDA, "==")-1)
+	// pip of the private environment: it is there by now, and new enough.
+	if err := pipInstall(ctx, log, d, d.Python(), requirementsCUDA, "--target", d.CUDA()); err != nil {
+		return err
+	}
+	if err := linkCUDA(d.CUDA()); err != nil {
+		return err
+	}
+	stamp := pjrt.Stamp{Version: firstRequirement(requirementsCUDA), SHA256: digest(requirementsCUDA)}
+	if err := stamp.Write(d.CUDA()); err != nil {
+		return err
+	}
+	os.RemoveAll(d.pip())
+	log.Printf("done")
+	return nil
+}
+
+// linkCUDA adds the names that go-xla looks for to what pip laid out: the
+// plugin's, the nvidia folder one level below the plugin's parent, and ptxas
+// in the bin folder of that, where XLA looks for it.
+func linkCUDA(dir string) error {
+	for _, l := range []struct{ name, target string }{
+		{cudaPlugin, "xla_cuda_plugin.so"},
+		{"jax_plugins/nvidia", "../nvidia"},
+		{"nvidia/bin/ptxas", "../cu13/bin/ptxas"},
+	} {
+		name := filepath.Join(dir, filepath.FromSlash(l.name))
+		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+			return err
+		}
+		if _, err := os.Stat(filepath.Join(filepath.Dir(name), filepath.FromSlash(l.target))); err != nil {
+			return fmt.Errorf("the wheels hold no %s: %w", l.target, err)
+		}
+		if err := os.Symlink(l.target, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// cudaFault says what is wrong with the CUDA part, "" if nothing is.
+func cudaFault(d Dirs) string {
+	stamp, err := pjrt.ReadStamp(d.CUDA())
+	switch {
+	case os.IsNotExist(err):
+		return "missing or unfinished"
+	case err != nil:
+		return err.Error()
+	case stamp.SHA256 != digest(requirementsCUDA):
+		return "is of another version of requirements-cuda.txt"
+	}
+	if _, err := os.Stat(pluginPath(d, CUDA)); err != nil {
+		return "the plugin is gone"
+	}
+	for _, dir := range cudaLibs(d) {
+		if _, err := os.Stat(dir); err != nil {
+			return filepath.Base(filepath.Dir(dir)) + " libraries are gone"
+		}
+	}
+	return ""
+}
+
+// cudaLibs are the folders of shared libraries that the plugin opens by name.
+func cudaLibs(d Dirs) []string {
+	var dirs []string
+	for _, name := range []string{"cu13", "cudnn", "nccl", "nvshmem"} {
+		dirs = append(dirs, filepath.Join(d.CUDA(), "nvidia", name, "lib"))
+	}
+	return dirs
+}
+
+// firstRequirement is "name==version" of the first locked package.
+func firstRequirement(locked string) string {
+	for line := range strings.Lines(locked) {
+		if name, _, found := strings.Cut(line, " "); found && strings.Contains(name, "==") {
+			return name
+		}
+	}
+	return ""
+}
+
+// nvidiaDevices lists the GPU device files, none without a driver.
+func nvidiaDevices() []string {
+	devices, _ := filepath.Glob("/dev/nvidia[0-9]*") // the pattern is well-formed
+	return devices
+}
