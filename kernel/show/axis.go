@@ -29,6 +29,18 @@ func fixed(lo, hi float64) axis {
 	return a
 }
 
+// counting returns the fixed axis [0, n] of steps, whose ticks are whole numbers.
+func counting(n int) axis {
+	a := fixed(0, float64(n))
+	if a.step < 10 && a.step != math.Trunc(a.step) {
+		a.step = math.Ceil(a.step/5) * 5
+	}
+	if n <= 5 {
+		a.step = 1
+	}
+	return a
+}
+
 // logarithmic returns the axis [lo, hi] on a logarithmic scale.
 func logarithmic(lo, hi float64) axis {
 	return axis{lo: max(lo, 1e-12), hi: max(hi, lo*10), log: true, fixed: true, set: true}
@@ -102,7 +114,7 @@ func (a *axis) ticks() []tick {
 	var ts []tick
 	if a.log {
 		mults := []float64{1, 2, 5}
-		if a.hi/a.lo > 200 {
+		if a.hi/a.lo > 2000 {
 			mults = []float64{1}
 		}
 		for p := math.Pow(10, math.Floor(math.Log10(a.lo))); p <= a.hi; p *= 10 {

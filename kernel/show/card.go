@@ -3,6 +3,7 @@ package show
 import (
 	"bytes"
 	"fmt"
+	"image"
 	"image/color"
 	"image/png"
 	"sync"
@@ -109,9 +110,12 @@ func (c *card) png() ([]byte, error) {
 		cell.Max = vg.Point{X: cell.Min.X + pw, Y: cell.Min.Y + ph}
 		p.draw(cell)
 	}
+	var out image.Image = img.Image()
+	if rgba, ok := out.(*image.RGBA); ok {
+		out = paletted(rgba)
+	}
 	var buf bytes.Buffer
-	enc := png.Encoder{CompressionLevel: png.DefaultCompression}
-	if err := enc.Encode(&buf, img.Image()); err != nil {
+	if err := png.Encode(&buf, out); err != nil {
 		return nil, fmt.Errorf("show: encoding a picture: %w", err)
 	}
 	return buf.Bytes(), nil

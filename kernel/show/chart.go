@@ -149,7 +149,7 @@ func Histogram(title, label string, groups ...Values) {
 		}
 		p.line(outline, col, 1.6, false)
 		p.plumb(mean, col, 2.8, i == 0)
-		p.key = append(p.key, key{label: fmt.Sprintf("%s: mean %s", clean(g.Name), number(mean)), color: col, dashed: i == 0})
+		p.key = append(p.key, key{label: fmt.Sprintf("%s: mean %s", clean(g.Name), strings.Replace(fmt.Sprintf("%.2f", mean), "-", "−", 1)), color: col, dashed: i == 0})
 	}
 	c := &card{width: cardWidth, height: cardHeight, columns: 1, panels: []*panel{p}}
 	c.text = strings.TrimSpace(clean(title)+" ("+clean(label)+")") + "\n" + columns(rows)

@@ -70,7 +70,7 @@ func (d *dashboard) card(points []rlhf.Point, of int) *card {
 // panel of this title had before, or y.
 func (d *dashboard) panel(title, yLabel string, of int, y axis) *panel {
 	p := &panel{title: title, xLabel: "step", yLabel: yLabel, empty: "waiting for the first step"}
-	p.x = fixed(0, float64(of))
+	p.x = counting(of)
 	if d.logX {
 		p.x = logarithmic(1, float64(of))
 	}
@@ -99,10 +99,10 @@ func (d *dashboard) keep(panels ...*panel) []*panel {
 }
 
 // trend draws a metric: its values, and where the run is long enough for noise
-// to hide the course, a moving average over them with the values faint behind.
+// to hide the course, their local mean with the values faint behind.
 func (p *panel) trend(s series, of int, label string, c color.NRGBA) {
-	n := of / 20
-	if n < 3 {
+	n := of/12 | 1 // odd: a window has a middle
+	if n < 5 {
 		p.line(s, c, 2.8, false)
 		p.key = append(p.key, key{label: label, color: c})
 		return
@@ -110,7 +110,7 @@ func (p *panel) trend(s series, of int, label string, c color.NRGBA) {
 	p.line(s, faint(c, 0.35), 1.2, false)
 	p.line(series{s.x, smooth(s.y, n)}, c, 3, false)
 	p.key = append(p.key,
-		key{label: fmt.Sprintf("%s, mean of about %d steps", label, n), color: c},
+		key{label: fmt.Sprintf("%d-step mean", n), color: c},
 		key{label: "each step", color: faint(c, 0.35)})
 }
 
@@ -128,13 +128,13 @@ func (d *dashboard) pm(points []rlhf.Point, of int) []*panel {
 	acc.level(0.5, dim, true)
 	acc.trend(values(points, "pm/accuracy"), of, "accuracy", vermilion)
 	for _, p := range []*panel{loss, acc} {
-		p.key = []key{p.key[0], {label: "coin flip", color: dim, dashed: true}}
+		p.key = append(p.key, key{label: "coin flip", color: dim, dashed: true})
 	}
 	return d.keep(loss, acc)
 }
 
 func (d *dashboard) ppo(points []rlhf.Point, of int) []*panel {
-	score := d.panel("Score rises", "PM score", of, axis{})
+	score := d.panel("Score of the preference model", "PM score", of, axis{})
 	mean, std := values(points, "objective/score"), values(points, "objective/score_std")
 	if len(mean.x) == len(std.x) {
 		lo, hi := make([]float64, len(mean.x)), make([]float64, len(mean.x))
@@ -147,7 +147,7 @@ func (d *dashboard) ppo(points []rlhf.Point, of int) []*panel {
 	score.line(mean, blue, 2.8, false)
 	score.key = append([]key{{label: "mean of the batch", color: blue}}, score.key...)
 
-	kl := d.panel("while the policy moves away", "KL, nats per response", of, span(0, 1))
+	kl := d.panel("Distance from the initial policy", "KL, nats per response", of, span(0, 1))
 	kl.line(values(points, "objective/kl_k3"), orange, 1.8, true)
 	kl.line(values(points, "objective/kl"), vermilion, 2.8, false)
 	kl.key = []key{{label: "KL (k1, in the reward)", color: vermilion}}

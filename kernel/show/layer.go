@@ -2,8 +2,8 @@ package show
 
 import (
 	"image/color"
-	"math"
 
+	"gonum.org/v1/plot/text"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 )
@@ -146,27 +146,35 @@ func (p *panel) rect(x0, y0, x1, y1 float64, fill color.NRGBA) {
 }
 
 // note writes text at a place of the data, shifted right by dx points.
-func (p *panel) note(x, y float64, dx vg.Length, s string, size float64) {
+func (p *panel) note(x, y float64, dx vg.Length, s string, c color.Color) {
 	p.layers = append(p.layers, func(dc *draw.Canvas, at func(x, y float64) vg.Point) {
 		pt := at(x, y)
 		pt.X += dx
-		dc.FillText(aligned(lettering(size, false, ink), -0, -0.5), pt, s)
+		middle(dc, aligned(lettering(tickSize, true, c), text.XLeft, text.YCenter), pt, s)
 	})
 }
 
-// smooth returns the exponential moving average of y with the given span (in
-// points), corrected for its start; values that are not finite are passed over.
-func smooth(y []float64, span int) []float64 {
+// smooth returns the local mean of y over a window of the given number of points
+// around each: in the middle their mean, near the ends the value of the line
+// fitted to those there are, for a mean of one side would lag behind a curve
+// that rises or falls. Values that are not finite are left out.
+func smooth(y []float64, window int) []float64 {
 	out := make([]float64, len(y))
-	keep := 1 - 2/(float64(span)+1)
-	sum, weight := 0.0, 0.0
-	for i, v := range y {
-		out[i] = math.NaN()
-		if !finite(v) {
-			continue
+	half := window / 2
+	for i := range y {
+		lo, hi := max(0, i-half), min(len(y), i+half+1)
+		at := series{y: y[lo:hi]}
+		n, sum := 0.0, 0.0
+		for j, v := range at.y {
+			at.x = append(at.x, float64(lo+j-i))
+			if finite(v) {
+				n, sum = n+1, sum+v
+			}
 		}
-		sum, weight = keep*sum+(1-keep)*v, keep*weight+(1-keep)
-		out[i] = sum / weight
+		out[i] = sum / n // NaN if there is none
+		if a, _, ok := fitLine(at); ok && hi-lo < 2*half+1 {
+			out[i] = a
+		}
 	}
 	return out
 }

@@ -93,6 +93,9 @@ func ledgerCell(values []float32, i int, tint bool, scale float64) cell {
 	}
 	v := float64(values[i])
 	c := cell{text: fmt.Sprintf("%.3f", v), right: true}
+	if c.text == "-0.000" {
+		c.text = "0.000"
+	}
 	if tint && scale > 0 || !finite(v) {
 		c.style = tinted(v / scale)
 	}
@@ -115,7 +118,7 @@ func ledgerFoot(b *rlhf.Batch, row, padding int) string {
 		parts = append(parts, fmt.Sprintf("truth: helpful %s, harmless %s (%s)", number(b.Gold[row].Helpful), number(b.Gold[row].Harmless), b.Gold[row].Why))
 	}
 	if more := padding - paddingShown; more > 0 {
-		parts = append(parts, fmt.Sprintf("%d more slots of padding", more))
+		parts = append(parts, fmt.Sprintf("padding not listed: %d", more))
 	}
 	s := strings.Join(parts, " · ")
 	if row < len(b.Prompts) {

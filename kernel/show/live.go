@@ -2,7 +2,6 @@ package show
 
 import (
 	"fmt"
-	"html"
 	"iter"
 	"slices"
 	"strings"
@@ -289,7 +288,7 @@ func (s *state) below() string {
 	}
 	fmt.Fprintf(&b, `<div style="width:100%%;max-width:%dpx;height:6px;background-color:rgba(128,128,128,0.3)"><div style="width:%.1f%%;height:6px;background-color:%s"></div></div>`,
 		cardWidth, 100*share, hex(barColor))
-	fmt.Fprintf(&b, `<div style="font-size:15px;margin:4px 0">%s</div>`, strings.ReplaceAll(html.EscapeString(s.status()), "$", "<span>$</span>"))
+	fmt.Fprintf(&b, `<div style="font-size:15px;margin:4px 0">%s</div>`, escape(s.status()))
 	if s.kind == "ppo" {
 		shown := slices.Clone(s.samples[:min(samplesShown, len(s.samples))])
 		for i := range shown {

@@ -83,6 +83,6 @@ func flushGonb() {
 // fail ends the program with the error, after everything shown has arrived.
 func fail(err error) {
 	flush()
-	fmt.Fprintln(os.Stderr, err)
+	fmt.Fprintln(os.Stderr, clean(err.Error()))
 	exit(1)
 }

@@ -44,7 +44,7 @@ type key struct {
 const (
 	leftMargin   = 62
 	rightMargin  = 18
-	bottomMargin = 48
+	bottomMargin = 45
 	topMargin    = 46 // title and key
 )
 
@@ -66,14 +66,25 @@ func (p *panel) draw(c draw.Canvas) {
 	for _, l := range p.layers {
 		l(&data, at)
 	}
-	if !p.hasData && p.empty != "" {
+	if p.blank() {
 		c.FillText(aligned(lettering(labelSize, false, dim), text.XCenter, text.YCenter), data.Center(), p.empty)
 	}
 }
 
+// blank says that the panel has nothing to draw yet; then it has no numbers on
+// its axes either, since they would be invented.
+func (p *panel) blank() bool { return !p.hasData && p.empty != "" }
+
 func aligned(s text.Style, x text.XAlignment, y text.YAlignment) text.Style {
 	s.XAlign, s.YAlign = x, y
 	return s
+}
+
+// middle writes text whose capitals are centred on pt, as the eye centres it: the
+// box that the font reports reaches further down than up.
+func middle(c *draw.Canvas, s text.Style, pt vg.Point, txt string) {
+	pt.Y += s.Font.Size * 0.11
+	c.FillText(s, pt, txt)
 }
 
 func stroke(c color.Color, width float64, dashed bool) draw.LineStyle {
@@ -89,7 +100,7 @@ func (p *panel) drawKey(c, data draw.Canvas) {
 	style := aligned(lettering(keySize, false, ink), text.XLeft, text.YCenter)
 	x, y := data.Min.X, c.Max.Y-33
 	for _, k := range p.key {
-		const mark = 18
+		const mark = 17
 		switch {
 		case k.dot:
 			c.DrawGlyph(draw.GlyphStyle{Color: k.color, Radius: 4, Shape: draw.CircleGlyph{}}, vg.Point{X: x + mark/2, Y: y})
@@ -98,8 +109,8 @@ func (p *panel) drawKey(c, data draw.Canvas) {
 		default:
 			c.StrokeLine2(stroke(k.color, 2.6, k.dashed), x, y, x+mark, y)
 		}
-		c.FillText(style, vg.Point{X: x + mark + 5, Y: y}, k.label)
-		x += mark + 5 + style.Width(k.label) + 14
+		middle(&c, style, vg.Point{X: x + mark + 5, Y: y}, k.label)
+		x += mark + 5 + style.Width(k.label) + 11
 	}
 	if p.ramp != nil {
 		p.ramp.draw(c, x, y, style)
@@ -110,6 +121,12 @@ func (p *panel) drawKey(c, data draw.Canvas) {
 func (p *panel) drawAxes(c, data draw.Canvas) {
 	grid := stroke(rules, 0.8, false)
 	small := lettering(tickSize, false, ink)
+	frame := stroke(dim, 1.2, false)
+	defer c.StrokeLines(frame, []vg.Point{{X: data.Min.X, Y: data.Max.Y}, data.Min, {X: data.Max.X, Y: data.Min.Y}})
+	p.drawLabels(c, data)
+	if p.blank() {
+		return
+	}
 	for _, t := range p.x.ticks() {
 		x := data.X(p.x.norm(t.at))
 		c.StrokeLine2(grid, x, data.Min.Y, x, data.Max.Y)
@@ -119,28 +136,31 @@ func (p *panel) drawAxes(c, data draw.Canvas) {
 		for _, t := range p.y.ticks() {
 			y := data.Y(p.y.norm(t.at))
 			c.StrokeLine2(grid, data.Min.X, y, data.Max.X, y)
-			c.FillText(aligned(small, text.XRight, text.YCenter), vg.Point{X: data.Min.X - 5, Y: y}, t.label)
+			middle(&c, aligned(small, text.XRight, text.YCenter), vg.Point{X: data.Min.X - 5, Y: y}, t.label)
 		}
 	}
 	for i, name := range p.categories {
-		c.FillText(aligned(small, text.XRight, text.YCenter), vg.Point{X: data.Min.X - 6, Y: data.Y(p.y.norm(float64(i)))}, name)
+		middle(&c, aligned(small, text.XRight, text.YCenter), vg.Point{X: data.Min.X - 6, Y: data.Y(p.y.norm(float64(i)))}, name)
 	}
 	if p.right != nil {
 		s := small
 		s.Color = p.rightColor
 		for _, t := range p.right.ticks() {
-			c.FillText(aligned(s, text.XLeft, text.YCenter), vg.Point{X: data.Max.X + 5, Y: data.Y(p.right.norm(t.at))}, t.label)
+			middle(&c, aligned(s, text.XLeft, text.YCenter), vg.Point{X: data.Max.X + 5, Y: data.Y(p.right.norm(t.at))}, t.label)
 		}
-		l := aligned(lettering(labelSize, false, p.rightColor), text.XCenter, text.YBottom)
-		l.Rotation = math.Pi / 2
-		c.FillText(l, vg.Point{X: c.Max.X - 3, Y: data.Center().Y}, p.rightLabel)
 	}
-	frame := stroke(dim, 1.2, false)
-	c.StrokeLines(frame, []vg.Point{{X: data.Min.X, Y: data.Max.Y}, data.Min, {X: data.Max.X, Y: data.Min.Y}})
+}
+
+// drawLabels names the axes.
+func (p *panel) drawLabels(c, data draw.Canvas) {
 	l := lettering(labelSize, false, ink)
 	c.FillText(aligned(l, text.XCenter, text.YBottom), vg.Point{X: data.Center().X, Y: c.Min.Y + 5}, p.xLabel)
 	l.Rotation = math.Pi / 2
 	c.FillText(aligned(l, text.XCenter, text.YTop), vg.Point{X: c.Min.X + 3, Y: data.Center().Y}, p.yLabel)
+	if p.right != nil {
+		l.Color = p.rightColor
+		c.FillText(aligned(l, text.XCenter, text.YBottom), vg.Point{X: c.Max.X - 3, Y: data.Center().Y}, p.rightLabel)
+	}
 }
 
 // A ramp colours points by their step, dark violet (early) to green (late):
@@ -165,11 +185,12 @@ func (r *ramp) color(v float64) color.NRGBA {
 func (r *ramp) draw(c draw.Canvas, x, y vg.Length, style text.Style) {
 	const width, parts = 48, 24
 	from := "step " + label(r.lo, 1)
-	c.FillText(style, vg.Point{X: x, Y: y}, from)
+	middle(&c, style, vg.Point{X: x, Y: y}, from)
 	x += style.Width(from) + 5
 	for i := range parts {
-		a, b := x+vg.Length(i)*width/parts, x+vg.Length(i+1)*width/parts
+		// To the end of the ramp each time, or the seams between the parts show.
+		a, b := x+vg.Length(i)*width/parts, x+width
 		c.FillPolygon(r.color(r.lo+(r.hi-r.lo)*(float64(i)+0.5)/parts), []vg.Point{{X: a, Y: y - 4}, {X: b, Y: y - 4}, {X: b, Y: y + 4}, {X: a, Y: y + 4}})
 	}
-	c.FillText(style, vg.Point{X: x + width + 5, Y: y}, label(r.hi, 1))
+	middle(&c, style, vg.Point{X: x + width + 5, Y: y}, label(r.hi, 1))
 }

@@ -2,6 +2,7 @@ package show
 
 import (
 	"fmt"
+	"image/color"
 	"math"
 
 	"gonum.org/v1/plot/vg"
@@ -58,7 +59,11 @@ func accuracyPanel(e rlhf.PMEval) *panel {
 			p.segment(a.Low, y-0.1, a.Low, y+0.1, black, 2.2, false)
 			p.segment(a.High, y-0.1, a.High, y+0.1, black, 2.2, false)
 		}
-		p.note(0, y, 6, fmt.Sprintf("%.3f", a.Value), tickSize)
+		inside := color.Color(color.White)
+		if col == sky {
+			inside = ink
+		}
+		p.note(0, y, 6, fmt.Sprintf("%.3f", a.Value), inside)
 	}
 	p.categories = make([]string, len(bars))
 	for i, a := range bars {
@@ -67,8 +72,13 @@ func accuracyPanel(e rlhf.PMEval) *panel {
 	p.plumb(0.5, dim, 1.8, true)
 	p.key = []key{{label: "coin flip", color: dim, dashed: true}}
 	if e.Bayes > 0 {
-		p.plumb(e.Bayes, vermilion, 2.2, false)
-		p.key = append(p.key, key{label: "attainable", color: vermilion})
+		// Against the truth the labels' noise is no bound: the line spares that bar.
+		foot := p.y.lo
+		if e.Gold != nil {
+			foot = 0.5
+		}
+		p.segment(e.Bayes, foot, e.Bayes, p.y.hi, vermilion, 2.6, false)
+		p.key = append(p.key, key{label: "noise ceiling of the labels", color: vermilion})
 	}
 	p.leftMargin = min(p.leftMargin, vg.Length(170))
 	return p
@@ -123,7 +133,7 @@ func pmText(e rlhf.PMEval) string {
 	}
 	s := columns(rows)
 	if e.Bayes > 0 {
-		s += fmt.Sprintf("attainable with these labellers: %.3f\n", e.Bayes)
+		s += fmt.Sprintf("noise ceiling of the labels: %.3f\n", e.Bayes)
 	}
 	rows = [][]string{{"|Δ|", "confidence", "ranked right", "pairs"}}
 	for _, b := range e.Bins {

@@ -35,21 +35,26 @@ func shorten(s string, n int) string {
 	return string([]rune(s)[:n-1]) + "…"
 }
 
-// number writes a value with four digits that count.
+// number writes a value with three or four digits that count.
 func number(v float64) string {
 	switch {
 	case math.IsNaN(v):
 		return "NaN"
 	case math.IsInf(v, 0):
-		return strings.Replace(strconv.FormatFloat(v, 'g', -1, 64), "+", "", 1)
+		return strings.TrimPrefix(strconv.FormatFloat(v, 'g', -1, 64), "+")
 	case v == 0:
 		return "0"
 	case math.Abs(v) >= 1e6 || math.Abs(v) < 1e-4:
 		return strconv.FormatFloat(v, 'e', 2, 64)
 	}
-	digits := max(0, 3-int(math.Floor(math.Log10(math.Abs(v)))))
-	s := strconv.FormatFloat(v, 'f', min(digits, 4), 64)
-	if strings.Contains(s, ".") && v == math.Trunc(v) {
+	digits := 4
+	for _, bound := range []float64{0.1, 10, 100, 1000} {
+		if math.Abs(v) >= bound {
+			digits--
+		}
+	}
+	s := strconv.FormatFloat(v, 'f', digits, 64)
+	if digits > 0 {
 		s = strings.TrimSuffix(strings.TrimRight(s, "0"), ".")
 	}
 	return s

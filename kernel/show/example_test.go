@@ -1,0 +1,124 @@
+package show_test
+
+import (
+	"hhrlhf/kernel/show"
+	"hhrlhf/rlhf"
+)
+
+// Outside a notebook the pictures are text.
+func ExampleTrain() {
+	show.Train(newRun("lm", 450, 450, false))
+	// Output:
+	// tour-lm · step 450 of 450 · trained already · 2.5 s/step · loss 1.456 nats/token
+	// tour-lm (lm), steps 1 to 450
+	// metric   first  last   lowest  highest  unit
+	// lm/loss  6.52   1.456  1.236   6.52     nats per token
+}
+
+// One response, token by token, before its advantages are known.
+func ExampleLedger() {
+	show.Ledger(batch(2), 0)
+	// Output:
+	// tour-ppo, step 1, row 0
+	// t  token    log π                       log π₀         kₜ              rₜ                    V      A               R                  mask
+	//             log π(aₜ|sₜ), scoring pass  log π₀(aₜ|sₜ)  log π − log π₀  −λ·kₜ + [last]·score  V(sₜ)  GAE of r and V  A + V, unwhitened  counts
+	// 0  ␣It      -0.310                      -0.400         0.090           -0.005                0.100  —               —                  1
+	// 1  ␣is      -0.120                      -0.100         -0.020          0.001                 0.150  —               —                  1
+	// 2  ␣7       -1.204                      -2.100         0.896           -0.045                0.200  —               —                  1
+	// 3  .        -0.050                      -0.050         0.000           0.000                 0.500  —               —                  1
+	// 4  <end>    -0.020                      -0.030         0.010           0.839                 0.700  —               —                  1
+	// 5  padding  0.000                       0.000          0.000           0.000                 0.000  —               —                  0
+	// 6  padding  0.000                       0.000          0.000           0.000                 0.000  —               —                  0
+	// Human: What is 3 + 4?
+	// 5 tokens · ended by the policy · score 0.84 · Σ kₜ = 0.976 nats · truth: helpful 1, harmless 0.5 (right) · padding not listed: 1
+}
+
+func ExampleSamples() {
+	show.Samples(batch(2), 2)
+	// Output:
+	// tour-ppo, step 1: 2 of 2 samples
+	// prompt                 response  tokens  ended    score  KL, nats  helpful  harmless  verdict
+	// Human: What is 3 + 4?  It is 7.  5       yes      0.84   0.976     1        0.5       right
+	// Human: Name a fruit.   An apple  2       cut off  -0.2   0         0.3      0         vague
+}
+
+func ExampleCompare() {
+	show.Compare(beforeAfter(), 2)
+	// Output:
+	// Before and after 150 steps, 128 prompts
+	//          before        after        change          in initial s.d.
+	// score    -0.31 ± 0.08  0.88 ± 0.05  +1.19 ± 0.0943  +1.293
+	// kl       0 ± 0         11.2 ± 0.35  +11.2 ± 0.35    —
+	// helpful  -0.08 ± 0.06  0.45 ± 0.05  +0.53 ± 0.0781  +0.757
+	// Means ± standard error of the mean. The last column divides the change by the spread of the initial policy's samples.
+	// The same prompts, answered by the initial and the trained policy
+	// prompt                    before                                        score  after                     score  KL, nats
+	// Human: What is 3 + 4?     It is 7. (right)                              0.41   The answer is 0. (right)  0.854  0.5
+	// Human: Name a red fruit.  An apple is red, and so is a cherry. (right)  0.185  The answer is 1. (right)  1.085  0.5
+}
+
+func ExamplePMEval() {
+	show.PMEval(pmEval())
+	// Output:
+	// pairs ranked right  share  95 % interval   pairs
+	// all                 0.742  0.714 to 0.768  1000
+	// synth-harmless      0.803  0.755 to 0.844  300
+	// synth-helpful       0.716  0.681 to 0.748  700
+	// against the truth   0.861  0.838 to 0.881  1000
+	// noise ceiling of the labels: 0.850
+	// calibration: ECE 0.021, loss 0.51 nats, correlation of score and length 0.12
+	// |Δ|         confidence  ranked right  pairs
+	// 0 to 0.4    0.550       0.520         250
+	// 0.4 to 0.8  0.646       0.636         220
+	// 0.8 to 1.2  0.731       0.741         190
+	// 1.2 to 1.6  0.802       0.772         160
+	// 1.6 to 2    0.858       0.848         130
+	// 2 to 2.4    0.900       0.910         100
+	// 2.4 to 2.8  0.931       0.901         70
+	// 2.8 to 3.2  0.953       0.943         40
+}
+
+func ExampleSqrtKL() {
+	show.SqrtKL(history("ppo", 60, false))
+	// Output:
+	// score against √KL, 60 steps
+	// fit: score = -0.308 + 0.509·√KL
+	// first: √KL 0.0696, score -0.245
+	// last:  √KL 3.789, score 1.641
+}
+
+func ExampleDistribution() {
+	show.Distribution(beforeAfter())
+	// Output:
+	// Scores before and after 150 steps (PM score)
+	// sample  n    mean    s.d.   lowest  highest
+	// before  128  -0.366  0.865  -2.815  2.012
+	// after   128  0.918   0.548  -0.842  2.28
+}
+
+func ExampleComparisons() {
+	show.Comparisons([]rlhf.Comparison{{
+		Chosen:   rlhf.Transcript{Prompt: rlhf.Human + " What is 3 + 4?" + rlhf.Assistant, Response: " It is 7."},
+		Rejected: rlhf.Transcript{Prompt: rlhf.Human + " What is 3 + 4?" + rlhf.Assistant, Response: " You fool."},
+		Tranche:  "synth-helpful",
+	}}, 5)
+	// Output:
+	// tranche        prompt                 chosen    rejected
+	// synth-helpful  Human: What is 3 + 4?  It is 7.  You fool.
+}
+
+func ExampleTable() {
+	show.Table([]string{"λ", "KL, nats"}, [][]any{{0.01, 14.2}, {0.1, 3.0}})
+	// Output:
+	// λ     KL, nats
+	// 0.01  14.2
+	// 0.1   3
+}
+
+func ExampleGlossary() {
+	show.Glossary("objective/kl", "objective/kll")
+	// Output:
+	// metric         formula                                        unit               healthy                    otherwise
+	// objective/kl   mean_b Σ_t log π − log π₀ (k1)                 nats per response  starts at 0, then 0 to 30  negative: a sampling transform or a temperature is missing in a log-probability; runaway: raise KLCoef or lower the rate
+	// objective/kll  no metric of that name; Glossary() lists them
+}

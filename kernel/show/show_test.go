@@ -1,0 +1,453 @@
+package show_test
+
+import (
+	"errors"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"iter"
+	"math"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"hhrlhf/kernel/show"
+	"hhrlhf/rlhf"
+)
+
+// catch returns what f shows in a notebook.
+func catch(t *testing.T, f func()) []show.Shown {
+	t.Helper()
+	var got []show.Shown
+	show.Catch(t, func(s show.Shown) { got = append(got, s) })
+	f()
+	return got
+}
+
+// hostile is a sample as a model, or a guest, might write it.
+const hostile = " <script>alert(1)</script> <img src=x onerror=y> $5 and $6 \\(x\\) \xff\xfe \x1b[31m \u202egnp"
+
+func TestHTMLIsEscaped(t *testing.T) {
+	s := rlhf.Sample{Prompt: rlhf.Human + hostile + rlhf.Assistant, Response: hostile, Gold: &rlhf.Gold{Why: hostile}}
+	b := batch(3)
+	b.Run, b.Prompts[0], b.Responses[0], b.Pieces[0][1], b.Gold[0].Why = hostile, s.Prompt, hostile, hostile, hostile
+	tr := rlhf.Transcript{Prompt: s.Prompt, Response: hostile}
+	r := newRun("ppo", 3, 3, false)
+	r.name = hostile
+	shown := catch(t, func() {
+		show.SampleTable([]rlhf.Sample{s})
+		show.Samples(b, 2)
+		show.Ledger(b, 0)
+		show.Compare(rlhf.BeforeAfter{Before: []rlhf.Sample{s}, After: []rlhf.Sample{s}, Rows: []rlhf.Change{{Name: hostile}}}, 1)
+		show.Transcripts([]rlhf.Transcript{tr}, 1)
+		show.Comparisons([]rlhf.Comparison{{Chosen: tr, Rejected: rlhf.Transcript{Prompt: hostile, Response: hostile}, Tranche: hostile}}, 1)
+		show.Gold([]rlhf.Transcript{tr}, []rlhf.Gold{{Why: hostile}})
+		show.Table([]string{hostile}, [][]any{{hostile, 1.5, errors.New(hostile)}})
+		show.Status(rlhf.Status{Busy: hostile, Dir: hostile})
+		show.Runs([]rlhf.RunInfo{{Name: hostile, Data: []rlhf.DataInfo{{Name: hostile}}}})
+		show.Glossary(hostile)
+		show.Train(r)
+		if err := show.Watch(func(yield func(rlhf.Event, error) bool) {
+			_ = yield(rlhf.Event{Run: hostile, Kind: "ppo", Message: hostile, Samples: []rlhf.Sample{s}}, nil) &&
+				yield(rlhf.Event{}, errors.New(hostile))
+		}); err == nil {
+			t.Error("the error was lost")
+		}
+	})
+	// Tags and attributes that the package itself writes; anything else came in.
+	allowed := regexp.MustCompile(`^(</?(div|table|tr|th|td|b|span|br)( style="[a-z0-9:;.,%#() -]*")?>)$`)
+	for _, s := range shown {
+		if s.HTML == "" {
+			continue
+		}
+		for _, tag := range regexp.MustCompile(`<[^>]*>?`).FindAllString(s.HTML, -1) {
+			if !allowed.MatchString(tag) {
+				t.Errorf("tag %q in %.200s", tag, s.HTML)
+			}
+		}
+		for _, text := range []string{s.HTML, s.Text} {
+			if strings.ToValidUTF8(text, "") != text || strings.ContainsAny(text, "\x1b\u202e") {
+				t.Errorf("invalid UTF-8 or control characters in %.200q", text)
+			}
+		}
+		for _, text := range regexp.MustCompile(`>[^<]*<`).FindAllString(s.HTML, -1) {
+			if strings.Count(text, "$") > 1 || (strings.Contains(text, `\`) && len(text) > len(`>\<`)) {
+				t.Errorf("a formula could start in %q", text)
+			}
+		}
+		if strings.Contains(s.HTML, "alert") && !strings.Contains(s.HTML, "&lt;script&gt;") {
+			t.Errorf("the script is neither shown nor absent in %.200s", s.HTML)
+		}
+	}
+	if len(shown) < 14 {
+		t.Errorf("%d outputs, want every helper's", len(shown))
+	}
+}
+
+// Tinted cells set both colours, or dark themes print white on light.
+func TestTintSetsBothColours(t *testing.T) {
+	for _, v := range []float64{-2, -1, -0.1, 0, 0.5, 1, math.NaN(), math.Inf(1)} {
+		s := show.Tinted(v)
+		if !regexp.MustCompile(`background-color:#[0-9a-f]{6};color:#111111;`).MatchString(s) {
+			t.Errorf("Tinted(%v) = %q", v, s)
+		}
+	}
+}
+
+func TestLedgerPhases(t *testing.T) {
+	// Per phase: the columns that hold numbers in row 0's first token.
+	want := [][]bool{
+		{true, false, false, false, false, false, false},
+		{true, true, false, false, true, false, false},
+		{true, true, true, true, true, false, false},
+		{true, true, true, true, true, true, true},
+	}
+	for phases, want := range want {
+		got := catch(t, func() { show.Ledger(batch(phases), 0) })
+		line := strings.Fields(strings.Split(got[0].Text, "\n")[3])
+		if line[0] != "0" || line[1] != "␣It" || line[9] != "1" {
+			t.Fatalf("phase %d: first token reads %q", phases, line)
+		}
+		var filled []bool
+		for _, c := range line[2:9] {
+			filled = append(filled, c != "—")
+		}
+		if diff := cmp.Diff(want, filled); diff != "" {
+			t.Errorf("phase %d: filled columns (-want +got):\n%s", phases, diff)
+		}
+	}
+}
+
+func TestLedgerRowOutOfRange(t *testing.T) {
+	for _, b := range []*rlhf.Batch{nil, {}, batch(3)} {
+		code := 0
+		show.CatchExit(t, func(c int) { code = c })
+		if got := catch(t, func() { show.Ledger(b, 9) }); len(got) > 0 || code != 1 {
+			t.Errorf("shown %v, exit code %d, want nothing and 1", got, code)
+		}
+	}
+}
+
+// A cell may hand over a batch that it has cut short; nothing may panic.
+func TestOddBatches(t *testing.T) {
+	b := batch(3)
+	b.Score, b.KL, b.Gold, b.EOS, b.Mask, b.Prompts = b.Score[:1], b.KL[:1], b.Gold[:1], nil, b.Mask[:1], nil
+	b.LogP = [][]float32{{float32(math.NaN())}}
+	catch(t, func() {
+		show.Samples(b, 100)
+		show.Samples(b, -1)
+		show.Ledger(b, 0)
+		show.SampleTable(nil)
+		show.Runs(nil)
+		show.Compare(rlhf.BeforeAfter{}, 3)
+		show.Transcripts(nil, 3)
+		show.Comparisons(nil, -3)
+	})
+}
+
+// times returns the moments at which pictures came while r ran.
+func times(t *testing.T, r *run) (at []time.Duration, last show.Shown) {
+	t.Helper()
+	start := time.Now()
+	show.Catch(t, func(s show.Shown) {
+		if s.PNG != nil {
+			at, last = append(at, time.Since(start)), s
+		}
+	})
+	if err := show.Watch(r.Train()); err != nil {
+		t.Fatal(err)
+	}
+	return at, last
+}
+
+// A hundred steps in a second must give five or six pictures, one place on the
+// screen, and the last one must know the last step. Time in the bubble is fake.
+func TestLiveRedrawsAtMostFiveTimesASecond(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRun("lm", 0, 100, false)
+		r.every = 10 * time.Millisecond
+		at, last := times(t, r)
+		if len(at) < 5 || len(at) > 7 {
+			t.Errorf("%d pictures in a second, at %v", len(at), at)
+		}
+		for i := 1; i < len(at)-1; i++ { // the last one does not wait
+			if at[i]-at[i-1] < 200*time.Millisecond {
+				t.Errorf("pictures %v and %v are less than 200 ms apart", at[i-1], at[i])
+			}
+		}
+		if !strings.Contains(last.Text, "steps 1 to 100") {
+			t.Errorf("the last picture says %q", last.Text)
+		}
+	})
+}
+
+// A step that takes long must not delay the news of the one before it.
+func TestLiveDrawsWhileWaiting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var at []time.Duration
+		start := time.Now()
+		show.Catch(t, func(s show.Shown) {
+			if s.PNG != nil {
+				at = append(at, time.Since(start))
+			}
+		})
+		points := history("lm", 2, false)
+		err := show.Watch(func(yield func(rlhf.Event, error) bool) {
+			for i := range points {
+				yield(rlhf.Event{Run: "r", Kind: "lm", Step: i + 1, Of: 2, Point: &points[i]}, nil)
+				time.Sleep(50 * time.Millisecond)
+			}
+			time.Sleep(10 * time.Second)
+		})
+		if err != nil || len(at) != 3 || at[1] > time.Second {
+			t.Errorf("pictures at %v (err %v), want the second step's before the long wait", at, err)
+		}
+	})
+}
+
+func TestLiveOneDisplayID(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		pictures, below := map[string]bool{}, map[string]bool{}
+		show.Catch(t, func(s show.Shown) {
+			if s.PNG != nil {
+				pictures[s.ID] = true
+			} else {
+				below[s.ID] = true
+			}
+		})
+		r := newRun("ppo", 0, 10, true)
+		r.every = 300 * time.Millisecond
+		show.Live(r.Train())
+		if len(pictures) != 1 || len(below) != 1 || pictures[""] || below[""] {
+			t.Errorf("display ids: pictures %v, text %v, want one each", pictures, below)
+		}
+	})
+}
+
+// Steps and Train draw what was there before; a trained run is drawn as it is.
+func TestTrainShowsHistory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, done := range []int{7, 20} {
+			got := catch(t, func() { show.Train(newRun("pm", done, 20, false)) })
+			var last, status show.Shown
+			for _, s := range got {
+				if s.PNG != nil {
+					last = s
+				} else {
+					status = s
+				}
+			}
+			if !strings.Contains(last.Text, "steps 1 to 20") {
+				t.Errorf("after %d steps the picture says %q", done, last.Text)
+			}
+			if want := map[int]string{7: "done", 20: "trained already"}[done]; !strings.Contains(status.Text, want) {
+				t.Errorf("after %d steps the status is %q, want %q", done, status.Text, want)
+			}
+		}
+	})
+}
+
+func TestLiveError(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		code := 0
+		show.CatchExit(t, func(c int) { code = c })
+		r := newRun("lm", 0, 20, false)
+		r.fails, r.every = 7, time.Second
+		got := catch(t, func() { show.Steps(r, 20) })
+		picture, status := got[len(got)-2], got[len(got)-1]
+		if code != 1 || !strings.Contains(picture.Text, "steps 1 to 6") || !strings.Contains(status.Text, "stopped: lab: step 7: the engine went away") {
+			t.Errorf("exit code %d, picture %q, status %q", code, picture.Text, status.Text)
+		}
+	})
+}
+
+func TestEmptySequence(t *testing.T) {
+	got := catch(t, func() { show.Live(iter.Seq2[rlhf.Event, error](func(func(rlhf.Event, error) bool) {})) })
+	if len(got) != 1 || !strings.Contains(got[0].Text, "nothing to do") {
+		t.Errorf("shown %v", got)
+	}
+}
+
+// Axes never shrink, hold all they were given, and move rarely: a curve that
+// creeps up by a thousandth each step must not move them each time.
+func TestAxesDoNotTwitch(t *testing.T) {
+	a := show.NewAxis(0, 1)
+	lo, hi := a.Range()
+	moves := 0
+	for i := range 10000 {
+		v := float64(i) / 1000 * math.Cos(float64(i)/300)
+		a.Include(v)
+		l, h := a.Range()
+		if l > lo || h < hi || v < l || v > h {
+			t.Fatalf("after %v the axis went from [%v, %v] to [%v, %v]", v, lo, hi, l, h)
+		}
+		if l != lo || h != hi {
+			moves++
+		}
+		if n := len(a.Labels()); n < 3 || n > 12 {
+			t.Fatalf("[%v, %v] has ticks %v", l, h, a.Labels())
+		}
+		lo, hi = l, h
+	}
+	if moves == 0 || moves > 15 {
+		t.Errorf("the axis moved %d times in 10000 steps", moves)
+	}
+}
+
+func TestAxisLabels(t *testing.T) {
+	for _, c := range []struct {
+		lo, hi float64
+		want   []string
+	}{
+		{0, 1, []string{"0.0", "0.2", "0.4", "0.6", "0.8", "1.0"}},
+		{-1, 1, []string{"−1.0", "−0.5", "0.0", "0.5", "1.0"}},
+		{0, 150, []string{"0", "50", "100", "150"}},
+		{0, 50000, []string{"0", "10k", "20k", "30k", "40k", "50k"}},
+	} {
+		a := show.NewAxis(c.lo, c.hi)
+		if diff := cmp.Diff(c.want, a.Labels()); diff != "" {
+			t.Errorf("[%v, %v] (-want +got):\n%s", c.lo, c.hi, diff)
+		}
+	}
+}
+
+// A diverged run must be drawn, and called diverged, not crash the cell.
+func TestNotFinite(t *testing.T) {
+	bad := []float64{math.NaN(), math.Inf(1), -math.MaxFloat64, math.SmallestNonzeroFloat64}
+	for _, kind := range []string{"lm", "pm", "ppo"} {
+		for _, v := range bad {
+			points := history(kind, 8, true)
+			for name := range points[5].Values {
+				points[5].Values[name], points[7].Values[name] = v, v
+			}
+			r := newRun(kind, 8, 8, true)
+			r.points = points
+			got := catch(t, func() {
+				show.History(r)
+				show.SqrtKL(points)
+				show.Train(r)
+			})
+			if len(got) != 4 {
+				t.Fatalf("%s with %v: %d outputs", kind, v, len(got))
+			}
+			status := got[3].Text
+			if wrong := math.IsNaN(v) || math.IsInf(v, 0); wrong != strings.Contains(status, "NOT FINITE") {
+				t.Errorf("%s with %v: status %q", kind, v, status)
+			}
+		}
+	}
+	e := pmEval()
+	e.All.Value, e.Tranches[0].Low, e.Bins[2].Accuracy, e.Bins[3].N, e.Bayes = math.NaN(), math.NaN(), math.NaN(), 0, math.Inf(1)
+	catch(t, func() {
+		show.PMEval(e)
+		show.PMEval(rlhf.PMEval{})
+		show.Histogram("h", "x", show.Values{Name: "a", X: bad}, show.Values{Name: "none"})
+		show.Lines("l", "x", "y", []show.Series{{Name: "a", X: bad, Y: bad}, {Name: "short", X: []float64{1}}}, show.LogX)
+		show.Loss(nil)
+		show.Distribution(rlhf.BeforeAfter{})
+	})
+}
+
+// The mean near the end of a slope stays on it; a mean of what came before, the
+// usual moving average, lags by half its window.
+func TestSmoothDoesNotLag(t *testing.T) {
+	const tolerance = 1e-9
+	y := make([]float64, 100)
+	for i := range y {
+		y[i] = 3 - 0.5*float64(i)
+	}
+	y[40] = math.NaN()
+	got := show.Smooth(y, 11)
+	for _, i := range []int{0, 3, 20, 60, 98, 99} {
+		if math.Abs(got[i]-(3-0.5*float64(i))) > tolerance {
+			t.Errorf("point %d: %v, want %v", i, got[i], y[i])
+		}
+	}
+	if trailing := (y[95] + y[96] + y[97] + y[98] + y[99]) / 5; math.Abs(trailing-y[99]) < 10*tolerance {
+		t.Error("the known mistake passes")
+	}
+}
+
+func TestFitLine(t *testing.T) {
+	a, b, ok := show.FitLine([]float64{0, 1, 2, math.NaN(), 3}, []float64{1, 3, 5, 100, 7})
+	if !ok || math.Abs(a-1) > 1e-12 || math.Abs(b-2) > 1e-12 {
+		t.Errorf("fit %v + %v x (%v), want 1 + 2 x", a, b, ok)
+	}
+	for _, x := range [][]float64{{0, 1}, {2, 2, 2, 2}} {
+		if _, _, ok := show.FitLine(x, x); ok {
+			t.Errorf("a line through x = %v", x)
+		}
+	}
+}
+
+// Wilson's interval for 10 of 20, from statsmodels' proportion_confint.
+func TestWilson(t *testing.T) {
+	lo, hi := show.Wilson(0.5, 20)
+	if math.Abs(lo-0.2993) > 5e-5 || math.Abs(hi-0.7007) > 5e-5 {
+		t.Errorf("[%v, %v], want [0.2993, 0.7007]", lo, hi)
+	}
+}
+
+func TestNumber(t *testing.T) {
+	for v, want := range map[float64]string{0: "0", 1: "1", 0.12345: "0.123", 0.5: "0.5", 14.2: "14.2", 0.01234: "0.0123", 12.3456: "12.35", 1234.5: "1234", -3: "-3", 1e-7: "1.00e-07", 2.5e9: "2.50e+09", 100: "100", math.Inf(1): "Inf", math.Inf(-1): "-Inf"} {
+		if got := show.Number(v); got != want {
+			t.Errorf("Number(%v) = %q, want %q", v, got, want)
+		}
+	}
+}
+
+// Cells import this package: it must not bring GoMLX, nor gonum/plot's other
+// back ends, into their build.
+func TestLight(t *testing.T) {
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	heavy := []string{"github.com/gomlx/", "gonum.org/v1/plot/vg/vgpdf", "gonum.org/v1/plot/plotter"}
+	seen := map[string]bool{}
+	var walk func(pkg string)
+	walk = func(pkg string) {
+		if seen[pkg] {
+			return
+		}
+		seen[pkg] = true
+		dir := filepath.Join(root, strings.TrimPrefix(strings.TrimPrefix(pkg, "hhrlhf"), "/"))
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files := slices.DeleteFunc(entries, func(e fs.DirEntry) bool {
+			return !strings.HasSuffix(e.Name(), ".go") || strings.HasSuffix(e.Name(), "_test.go")
+		})
+		for _, f := range files {
+			parsed, err := parser.ParseFile(token.NewFileSet(), filepath.Join(dir, f.Name()), nil, parser.ImportsOnly)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, i := range parsed.Imports {
+				path, err := strconv.Unquote(i.Path.Value)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if path == "gonum.org/v1/plot" || slices.ContainsFunc(heavy, func(h string) bool { return strings.HasPrefix(path, h) }) {
+					t.Errorf("%s imports %s", filepath.Join(pkg, f.Name()), path)
+				}
+				if strings.HasPrefix(path, "hhrlhf/") {
+					walk(path)
+				}
+			}
+		}
+	}
+	walk("hhrlhf/kernel/show")
+	if !seen["hhrlhf/rlhf"] {
+		t.Error("the walk did not reach package rlhf")
+	}
+}
