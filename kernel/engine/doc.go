@@ -1,0 +1,58 @@
+// Package engine serves an rlhf.Lab to the cells of notebooks: HTTP and JSON
+// over a unix socket, as the Docker Engine does. GoNB starts a process for every
+// cell, so models, optimiser state and compiled programs live here, in a process
+// that outlives the cells; package kernel/lab is the client.
+//
+//	err := engine.Serve(ctx, engine.Options{Socket: path, Lab: lab})
+//
+// It serves any Lab: a program that wraps one, or brings its own, may call Serve
+// in place of the stock engine. It executes no code that it is sent.
+//
+// # Calls
+//
+//	GET    /v1/version                  protocol, build, pid
+//	GET    /v1/status                   rlhf.Status
+//	GET    /v1/runs                     []rlhf.RunInfo, oldest first
+//	GET    /v1/runs/{name}              rlhf.RunInfo
+//	GET    /v1/runs/{name}/history      []rlhf.Point
+//	DELETE /v1/runs/{name}              deletes the run               device
+//	POST   /v1/{kind}/{name}            makes or opens a run from its configuration  device
+//	GET    /v1/{kind}/{name}            checks that a run exists and is of the kind
+//	POST   /v1/{kind}/{name}/steps      n more steps                  device, stream
+//	POST   /v1/{kind}/{name}/train      to the planned number         device, stream
+//	POST   /v1/{lm,ppo}/{name}/sample                                 device
+//	POST   /v1/{lm,pm}/{name}/evaluate                                device
+//	POST   /v1/pm/{name}/score                                        device
+//	POST   /v1/pm/{name}/comparisons                                  device
+//	POST   /v1/ppo/{name}/rollout       → rlhf.Batch                  device
+//	POST   /v1/ppo/{name}/score         batch → batch                 device
+//	POST   /v1/ppo/{name}/shape         batch → batch                 device
+//	POST   /v1/ppo/{name}/advantages    batch → batch                 device
+//	POST   /v1/ppo/{name}/update        batch → rlhf.Point            device
+//	POST   /v1/ppo/{name}/compare                                     device
+//	GET    /v1/calls/{id}               behind what the call waits
+//	DELETE /v1/calls/{id}               ends the call at the next step boundary
+//
+// where kind is lm, pm or ppo. By hand:
+//
+//	curl --unix-socket "$RLHF_ENGINE_SOCK" http://engine/v1/status
+//
+// Device calls run one at a time, first come first served; a stretch of steps is
+// one call. All others never wait. A stream is one JSON object a line: an
+// rlhf.Event, or {"error", "kind"} as the last line of a stream that did not
+// reach its end. Training does not wait for whoever reads the stream.
+//
+// # Ends
+//
+// A call ends at the next step boundary when it is deleted, when its connection
+// drops (an interrupted, crashed or killed cell), or when the engine shuts down;
+// the run is then as if it had been asked for that many steps. A panic in a call
+// is logged with its stack and returned as an error, and the engine lives on.
+//
+// # What a Lab must do
+//
+// The engine calls the reads (Runs, History, Status) at any time, also during a
+// device call, and never two device calls at once. It keeps no run open: each call
+// reopens its run by name, so OpenLM, OpenPM and OpenPPO should be cheap for a
+// run whose model is in memory. Text in replies is valid UTF-8.
+package engine

@@ -1,0 +1,291 @@
+package enginetest
+
+import (
+	"fmt"
+	"iter"
+	"math/rand/v2"
+	"time"
+
+	"hhrlhf/rlhf"
+)
+
+// B and R are the rows and response tokens of every [rlhf.Batch].
+const (
+	B = 4
+	R = 6
+)
+
+// A run is any run: its methods are those of an rlhf.LMRun.
+type run struct {
+	l   *Lab
+	rec *record
+}
+
+func (r run) Info() (rlhf.RunInfo, error) {
+	r.l.w.mu.Lock()
+	defer r.l.w.mu.Unlock()
+	return r.rec.Info, nil
+}
+
+func (r run) History() ([]rlhf.Point, error) {
+	r.l.w.mu.Lock()
+	defer r.l.w.mu.Unlock()
+	return append([]rlhf.Point{}, r.rec.Points...), nil
+}
+
+func (r run) Steps(n int) iter.Seq2[rlhf.Event, error] {
+	return func(yield func(rlhf.Event, error) bool) {
+		info, _ := r.Info()
+		done, err := r.l.begin("Steps", info.Name)
+		if err != nil {
+			yield(rlhf.Event{}, err)
+			return
+		}
+		defer done()
+		of := info.Step + n
+		for step := info.Step + 1; step <= of; step++ {
+			if err := r.l.ctx.Err(); err != nil {
+				yield(rlhf.Event{}, err)
+				return
+			}
+			if r.l.w.o.Hook != nil {
+				if err := r.l.w.o.Hook("Step", info.Name); err != nil {
+					yield(rlhf.Event{}, err)
+					return
+				}
+			}
+			p, err := r.step()
+			if err != nil {
+				yield(rlhf.Event{}, err)
+				return
+			}
+			ev := rlhf.Event{
+				Run: info.Name, Kind: info.Kind, Step: step, Of: of,
+				Left: time.Duration(of-step) * r.l.w.o.Step, Point: &p,
+			}
+			if step%5 == 0 {
+				ev.Samples = r.samples([]string{"\n\nHuman: 2+2?\n\nAssistant:"}, uint64(step))
+			}
+			if !yield(ev, nil) {
+				return
+			}
+		}
+	}
+}
+
+func (r run) Train() iter.Seq2[rlhf.Event, error] {
+	info, _ := r.Info()
+	return r.Steps(max(0, info.Planned-info.Step))
+}
+
+func (r run) Sample(prompts []string, o rlhf.Sampling) ([]rlhf.Sample, error) {
+	done, err := r.l.begin("Sample", r.rec.Info.Name)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	time.Sleep(r.l.w.o.Step)
+	return r.samples(prompts, o.Seed), nil
+}
+
+func (r run) Evaluate() (rlhf.LMEval, error) {
+	done, err := r.l.begin("Evaluate", r.rec.Info.Name)
+	if err != nil {
+		return rlhf.LMEval{}, err
+	}
+	defer done()
+	time.Sleep(r.l.w.o.Step)
+	return rlhf.LMEval{Tokens: 100, Loss: 1.25, SE: 0.1, PerByte: 0.4, Baseline: 3.5, Step: r.rec.Info.Step}, nil
+}
+
+// step does one step: it takes its time, and is written before it is told.
+func (r run) step() (rlhf.Point, error) {
+	time.Sleep(r.l.w.o.Step)
+	r.l.w.mu.Lock()
+	defer r.l.w.mu.Unlock()
+	r.rec.Info.Step++
+	step := r.rec.Info.Step
+	rnd := random(r.rec.Info.Name, uint64(step))
+	p := rlhf.Point{Step: step, Values: map[string]float64{
+		"objective/score": float64(step)/50 + rnd.Float64()/10,
+		"objective/kl":    float64(step) / 10 * rnd.Float64(),
+		"lr":              0.001,
+	}}
+	r.rec.Points = append(r.rec.Points, p)
+	return p, r.l.w.save(r.rec)
+}
+
+func (r run) samples(prompts []string, seed uint64) []rlhf.Sample {
+	rnd := random(r.rec.Info.Name, seed)
+	out := make([]rlhf.Sample, len(prompts))
+	for i, p := range prompts {
+		out[i] = rlhf.Sample{
+			Prompt: p, Response: fmt.Sprintf(" It is %d.", rnd.IntN(10)), Tokens: 5, EOS: true,
+			Score: rnd.NormFloat64(), KL: rnd.Float64(), Gold: &rlhf.Gold{Helpful: rnd.Float64(), Why: "right"},
+		}
+	}
+	return out
+}
+
+type pmRun struct{ run }
+
+func (r pmRun) Score(ts []rlhf.Transcript) ([]float64, error) {
+	done, err := r.l.begin("Score", r.rec.Info.Name)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	out := make([]float64, len(ts))
+	for i, t := range ts {
+		out[i] = 1 / float64(1+len(t.Response))
+	}
+	return out, nil
+}
+
+func (r pmRun) Evaluate() (rlhf.PMEval, error) {
+	done, err := r.l.begin("Evaluate", r.rec.Info.Name)
+	if err != nil {
+		return rlhf.PMEval{}, err
+	}
+	defer done()
+	acc := rlhf.Accuracy{Name: "all", N: 200, Value: 0.7, Low: 0.633, High: 0.759}
+	return rlhf.PMEval{
+		Step: r.rec.Info.Step, All: acc, Tranches: []rlhf.Accuracy{acc}, Gold: &acc, Bayes: 0.9, Loss: 0.6, ECE: 0.02,
+		Bins: []rlhf.Bin{{Lo: 0, Hi: 1, N: 10, Accuracy: 0.6, Predicted: 0.62}},
+	}, nil
+}
+
+func (r pmRun) Comparisons(n int) ([]rlhf.Comparison, error) {
+	out := make([]rlhf.Comparison, n)
+	for i := range out {
+		prompt := fmt.Sprintf("\n\nHuman: %d+1?\n\nAssistant:", i)
+		out[i] = rlhf.Comparison{
+			Chosen:   rlhf.Transcript{Prompt: prompt, Response: fmt.Sprintf(" %d.", i+1)},
+			Rejected: rlhf.Transcript{Prompt: prompt, Response: " Who cares?"},
+			Tranche:  "synth-helpful", Source: fmt.Sprintf("synth:%d", i),
+		}
+	}
+	return out, nil
+}
+
+type ppoRun struct{ run }
+
+func (r ppoRun) Rollout() (*rlhf.Batch, error) {
+	done, err := r.l.begin("Rollout", r.rec.Info.Name)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	time.Sleep(r.l.w.o.Step)
+	info, _ := r.Info()
+	rnd := random(info.Name, uint64(info.Step+1))
+	b := &rlhf.Batch{Run: info.Name, Step: info.Step + 1, LogPSample: rows(rnd)}
+	for i := range B {
+		n := 1 + rnd.IntN(R)
+		mask, ids, pieces := make([]bool, R), make([]int32, R), make([]string, n)
+		for t := range n {
+			mask[t], ids[t], pieces[t] = true, rnd.Int32N(500), "·"
+		}
+		b.Prompts = append(b.Prompts, fmt.Sprintf("\n\nHuman: %d+1?\n\nAssistant:", i))
+		b.PromptIDs = append(b.PromptIDs, []int32{1, 2, 3})
+		b.Responses = append(b.Responses, " <é>& yes")
+		b.Mask, b.ResponseIDs, b.Pieces = append(b.Mask, mask), append(b.ResponseIDs, ids), append(b.Pieces, pieces)
+		b.EOS = append(b.EOS, n < R)
+		b.Gold = append(b.Gold, rlhf.Gold{Helpful: 1, Why: "right"})
+	}
+	return b, nil
+}
+
+func (r ppoRun) Score(b *rlhf.Batch) error {
+	return r.phase("Score", b, func(rnd *rand.Rand) {
+		b.Score, b.LogP, b.LogPRef, b.Value = rows(rnd)[0][:B], rows(rnd), rows(rnd), rows(rnd)
+	})
+}
+
+func (r ppoRun) Shape(b *rlhf.Batch) error {
+	return r.phase("Shape", b, func(*rand.Rand) {
+		b.KL, b.Reward = zeros(), zeros()
+		for i := range b.KL {
+			for t := range b.KL[i] {
+				b.KL[i][t] = b.LogP[i][t] - b.LogPRef[i][t]
+				b.Reward[i][t] = -0.01 * b.KL[i][t]
+			}
+			b.Reward[i][0] += b.Score[i]
+		}
+	})
+}
+
+func (r ppoRun) Advantages(b *rlhf.Batch) error {
+	return r.phase("Advantages", b, func(*rand.Rand) {
+		b.Advantage, b.Return = zeros(), zeros()
+		for i := range b.Advantage {
+			for t := range b.Advantage[i] {
+				b.Advantage[i][t] = b.Reward[i][t] - b.Value[i][t]
+				b.Return[i][t] = b.Advantage[i][t] + b.Value[i][t]
+			}
+		}
+	})
+}
+
+func (r ppoRun) Update(b *rlhf.Batch) (rlhf.Point, error) {
+	if err := r.phase("Update", b, func(*rand.Rand) {}); err != nil {
+		return rlhf.Point{}, err
+	}
+	return r.step()
+}
+
+func (r ppoRun) Compare(n int) (rlhf.BeforeAfter, error) {
+	done, err := r.l.begin("Compare", r.rec.Info.Name)
+	if err != nil {
+		return rlhf.BeforeAfter{}, err
+	}
+	defer done()
+	prompts := make([]string, n)
+	return rlhf.BeforeAfter{
+		Step: r.rec.Info.Step, Before: r.samples(prompts, 1), After: r.samples(prompts, 2),
+		Rows: []rlhf.Change{{Name: "score", Before: 0.1, BeforeSD: 0.5, After: 0.9, AfterSD: 0.4, BeforeSE: 0.1, AfterSE: 0.1}},
+	}, nil
+}
+
+// phase does one phase of the next step on b.
+func (r ppoRun) phase(method string, b *rlhf.Batch, f func(*rand.Rand)) error {
+	done, err := r.l.begin(method, r.rec.Info.Name)
+	if err != nil {
+		return err
+	}
+	defer done()
+	time.Sleep(r.l.w.o.Step)
+	info, _ := r.Info()
+	if b.Run != info.Name || b.Step != info.Step+1 {
+		return fmt.Errorf("enginetest: %s of run %q, step %d, given a batch of run %q, step %d: %w", method, info.Name, info.Step+1, b.Run, b.Step, errNoBatch)
+	}
+	f(random(info.Name+method, uint64(b.Step)))
+	return nil
+}
+
+func zeros() [][]float32 {
+	m := make([][]float32, B)
+	for i := range m {
+		m[i] = make([]float32, R)
+	}
+	return m
+}
+
+func rows(rnd *rand.Rand) [][]float32 {
+	m := zeros()
+	for i := range m {
+		for t := range m[i] {
+			m[i][t] = float32(rnd.NormFloat64())
+		}
+	}
+	return m
+}
+
+// random returns the stream of a run and a step.
+func random(name string, step uint64) *rand.Rand {
+	h := uint64(14695981039346656037) // FNV-1a
+	for _, c := range []byte(name) {
+		h = (h ^ uint64(c)) * 1099511628211
+	}
+	return rand.New(rand.NewPCG(h, step))
+}
