@@ -44,7 +44,11 @@ func EqualWidthBins(p, y []float64, n int) ([]CalibrationBin, error) {
 	}
 	bin := make([]int, len(p))
 	for i, q := range p {
-		bin[i] = min(int(q*float64(n)), n-1)
+		k := int(q * float64(n))
+		if q >= float64(k+1)/float64(n) {
+			k++ // 0.29·100 is 28.999…; the edge is the number i/n
+		}
+		bin[i] = min(k, n-1)
 	}
 	return gather(p, y, bin, n), nil
 }
@@ -150,12 +154,16 @@ func FitTemperature(gap, y []float64) (float64, error) {
 	if s := slope(0); !(s < 0) {
 		return 0, fmt.Errorf("rl: temperature: the gaps do not predict the outcomes (slope %.3g at 1/T = 0)", s)
 	}
-	const most = 1 << 20
+	separated := true
+	for i, d := range gap {
+		separated = separated && (d >= 0 || y[i] == 0) && (d <= 0 || y[i] == 1)
+	}
+	if separated {
+		return 0, fmt.Errorf("rl: temperature: the gaps separate the outcomes perfectly; no T > 0 is best")
+	}
 	low, high := 0.0, 1.0
 	for slope(high) < 0 {
-		if low, high = high, 2*high; high > most {
-			return 0, fmt.Errorf("rl: temperature: the gaps separate the outcomes perfectly; no T > 0 is best")
-		}
+		low, high = high, 2*high
 	}
 	for range 200 {
 		mid := (low + high) / 2

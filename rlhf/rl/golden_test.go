@@ -16,7 +16,7 @@ import (
 type goldenTest struct {
 	name  string
 	plain func(t *testing.T, in rltest.Values) []output
-	graph func(t *testing.T, in rltest.Values, dtype dtypes.DType) []output
+	graph func(t *testing.T, in rltest.Values, dtype dtypes.DType) func(rltest.Values) []output // compiled once, for settings of in
 	// negative is the perturbation that must fail: entry of an input, moved by
 	// 10 times the tolerance, times scale where the outputs are means.
 	input string
@@ -59,13 +59,16 @@ var goldenTests = []goldenTest{
 			}
 			return []output{{"mask", mask}, {"kl_per_token", kl}, {"sequence_kl", sum}, {"rewards", reward}, {"advantages", adv}, {"returns", ret}}
 		},
-		graph: func(t *testing.T, in rltest.Values, dtype dtypes.DType) []output {
-			out := rltest.Run(t, dtype, func(n []*Node) []*Node {
+		graph: func(t *testing.T, in rltest.Values, dtype dtypes.DType) func(rltest.Values) []output {
+			run := rltest.Compile(t, dtype, func(n []*Node) []*Node {
 				kl, reward := rl.ShapedReward(n[0], n[1], n[2], n[3], n[4], rl.PerToken)
 				adv, ret := rl.GAE(reward, n[5], n[2], num(t, in, "gamma"), num(t, in, "lam"))
 				return []*Node{kl, reward, adv, ret}
-			}, rows(t, in, "logp"), rows(t, in, "ref_logp"), lengthMask(t, in), row(t, in, "score"), num(t, in, "beta"), rows(t, in, "values"))
-			return []output{{"kl_per_token", out[0]}, {"rewards", out[1]}, {"advantages", out[2]}, {"returns", out[3]}}
+			})
+			return func(in rltest.Values) []output {
+				out := run(rows(t, in, "logp"), rows(t, in, "ref_logp"), lengthMask(t, in), row(t, in, "score"), num(t, in, "beta"), rows(t, in, "values"))
+				return []output{{"kl_per_token", out[0]}, {"rewards", out[1]}, {"advantages", out[2]}, {"returns", out[3]}}
+			}
 		},
 	},
 	{
@@ -81,15 +84,18 @@ var goldenTests = []goldenTest{
 				{"whitened_keep_mean", rl.WhitenPlain(x, mask, rl.WhitenOptions{Unbiased: true, KeepMean: true})},
 			}
 		},
-		graph: func(t *testing.T, in rltest.Values, dtype dtypes.DType) []output {
-			out := rltest.Run(t, dtype, func(n []*Node) []*Node {
+		graph: func(t *testing.T, in rltest.Values, dtype dtypes.DType) func(rltest.Values) []output {
+			run := rltest.Compile(t, dtype, func(n []*Node) []*Node {
 				return []*Node{
 					rl.Whiten(n[0], n[1], rl.WhitenOptions{Unbiased: true}),
 					rl.Whiten(n[0], n[1], rl.WhitenOptions{}),
 					rl.Whiten(n[0], n[1], rl.WhitenOptions{Unbiased: true, KeepMean: true}),
 				}
-			}, rows(t, in, "x"), masks(t, in, "mask"))
-			return []output{{"whitened", out[0]}, {"whitened_biased", out[1]}, {"whitened_keep_mean", out[2]}}
+			})
+			return func(in rltest.Values) []output {
+				out := run(rows(t, in, "x"), masks(t, in, "mask"))
+				return []output{{"whitened", out[0]}, {"whitened_biased", out[1]}, {"whitened_keep_mean", out[2]}}
+			}
 		},
 	},
 	{
@@ -98,12 +104,15 @@ var goldenTests = []goldenTest{
 			x := rows(t, in, "x")
 			return []output{{"whitened", rl.WhitenPlain(x, allTrue(x), rl.WhitenOptions{Unbiased: true})}}
 		},
-		graph: func(t *testing.T, in rltest.Values, dtype dtypes.DType) []output {
-			x := rows(t, in, "x")
-			out := rltest.Run(t, dtype, func(n []*Node) []*Node {
+		graph: func(t *testing.T, in rltest.Values, dtype dtypes.DType) func(rltest.Values) []output {
+			run := rltest.Compile(t, dtype, func(n []*Node) []*Node {
 				return []*Node{rl.Whiten(n[0], n[1], rl.WhitenOptions{Unbiased: true})}
-			}, x, allTrue(x))
-			return []output{{"whitened", out[0]}}
+			})
+			return func(in rltest.Values) []output {
+				x := rows(t, in, "x")
+				out := run(x, allTrue(x))
+				return []output{{"whitened", out[0]}}
+			}
 		},
 	},
 	{
@@ -112,17 +121,20 @@ var goldenTests = []goldenTest{
 			p := rl.PolicyLossPlain(rows(t, in, "logp"), rows(t, in, "old_logp"), rows(t, in, "advantages"), masks(t, in, "mask"), 0, num(t, in, "clip"))
 			return policyOutputs(p)
 		},
-		graph: func(t *testing.T, in rltest.Values, dtype dtypes.DType) []output {
+		graph: func(t *testing.T, in rltest.Values, dtype dtypes.DType) func(rltest.Values) []output {
 			clip := num(t, in, "clip")
-			out := rltest.Run(t, dtype, func(n []*Node) []*Node {
+			run := rltest.Compile(t, dtype, func(n []*Node) []*Node {
 				p := rl.PolicyLoss(n[0], n[1], n[2], n[3], nil, clip)
 				tokens := rl.PolicyTokenLoss(n[0], n[1], n[2], n[3], clip)
 				return []*Node{p.Loss, p.RatioMean, p.ClipFrac, p.RatioOutside, p.KL1, p.KL2, p.KL3,
 					rl.SequenceMean(tokens, n[3]), Gradient(p.Loss, n[0])[0]}
-			}, rows(t, in, "logp"), rows(t, in, "old_logp"), rows(t, in, "advantages"), masks(t, in, "mask"))
-			p := rl.PolicyTerms[float64]{Loss: out[0][0], RatioMean: out[1][0], ClipFrac: out[2][0], RatioOutside: out[3][0],
-				KL1: out[4][0], KL2: out[5][0], KL3: out[6][0]}
-			return append(policyOutputs(p), output{"loss_sequence_mean", out[7]}, output{"grad_logp", out[8]})
+			})
+			return func(in rltest.Values) []output {
+				out := run(rows(t, in, "logp"), rows(t, in, "old_logp"), rows(t, in, "advantages"), masks(t, in, "mask"))
+				p := rl.PolicyTerms[float64]{Loss: out[0][0], RatioMean: out[1][0], ClipFrac: out[2][0], RatioOutside: out[3][0],
+					KL1: out[4][0], KL2: out[5][0], KL3: out[6][0]}
+				return append(policyOutputs(p), output{"loss_sequence_mean", out[7]}, output{"grad_logp", out[8]})
+			}
 		},
 	},
 	{
@@ -133,12 +145,15 @@ var goldenTests = []goldenTest{
 			return []output{{"loss", v.Loss}, {"loss_unclipped", v.Unclipped}, {"clip_fraction", v.ClipFrac},
 				{"explained_variance", rl.ExplainedVariance(value, ret, mask)}}
 		},
-		graph: func(t *testing.T, in rltest.Values, dtype dtypes.DType) []output {
-			out := rltest.Run(t, dtype, func(n []*Node) []*Node {
+		graph: func(t *testing.T, in rltest.Values, dtype dtypes.DType) func(rltest.Values) []output {
+			run := rltest.Compile(t, dtype, func(n []*Node) []*Node {
 				v := rl.ValueLoss(n[0], n[1], n[2], n[3], nil, num(t, in, "clip"))
 				return []*Node{v.Loss, v.Unclipped, v.ClipFrac, Gradient(v.Loss, n[0])[0]}
-			}, rows(t, in, "values"), rows(t, in, "old_values"), rows(t, in, "returns"), masks(t, in, "mask"))
-			return []output{{"loss", out[0]}, {"loss_unclipped", out[1]}, {"clip_fraction", out[2]}, {"grad_values", out[3]}}
+			})
+			return func(in rltest.Values) []output {
+				out := run(rows(t, in, "values"), rows(t, in, "old_values"), rows(t, in, "returns"), masks(t, in, "mask"))
+				return []output{{"loss", out[0]}, {"loss_unclipped", out[1]}, {"clip_fraction", out[2]}, {"grad_values", out[3]}}
+			}
 		},
 	},
 	{
@@ -159,9 +174,8 @@ var goldenTests = []goldenTest{
 			return []output{{"logp", logp}, {"ref_logp", logq}, {"k1", k1}, {"k2", k2}, {"k3", k3}, {"exact", exact}, {"entropy", entropy},
 				{"expected_k1", e1}, {"expected_k2", e2}, {"expected_k3", e3}}
 		},
-		graph: func(t *testing.T, in rltest.Values, dtype dtypes.DType) []output {
-			policy, actions := rows(t, in, "policy_logits"), get[[]int32](t, in, "actions")
-			out := rltest.Run(t, dtype, func(n []*Node) []*Node {
+		graph: func(t *testing.T, in rltest.Values, dtype dtypes.DType) func(rltest.Values) []output {
+			run := rltest.Compile(t, dtype, func(n []*Node) []*Node {
 				dims := n[0].Shape().Dimensions
 				mask := Const(n[0].Graph(), [][]bool{full(dims[0])}) // [1, R]
 				at := OneHot(n[2], dims[1], n[0].DType())
@@ -171,9 +185,12 @@ var goldenTests = []goldenTest{
 				p, q := InsertAxes(n[0], 0), InsertAxes(n[1], 0)
 				grad := func(k *Node) *Node { return Gradient(ReduceAllSum(k), n[0])[0] }
 				return []*Node{k1, k2, k3, rl.ExactKL(p, q, mask), rl.Entropy(p, mask), grad(k1), grad(k2), grad(k3)}
-			}, policy, rows(t, in, "ref_logits"), actions)
-			return []output{{"k1", out[0]}, {"k2", out[1]}, {"k3", out[2]}, {"exact", out[3]}, {"entropy", out[4]},
-				{"grad_k1", out[5]}, {"grad_k2", out[6]}, {"grad_k3", out[7]}}
+			})
+			return func(in rltest.Values) []output {
+				out := run(rows(t, in, "policy_logits"), rows(t, in, "ref_logits"), get[[]int32](t, in, "actions"))
+				return []output{{"k1", out[0]}, {"k2", out[1]}, {"k3", out[2]}, {"exact", out[3]}, {"entropy", out[4]},
+					{"grad_k1", out[5]}, {"grad_k2", out[6]}, {"grad_k3", out[7]}}
+			}
 		},
 	},
 	{
@@ -188,13 +205,16 @@ var goldenTests = []goldenTest{
 			}
 			return []output{{"loss", p.Loss}, {"accuracy", p.Accuracy}, {"per_pair", each}, {"prob", prob}}
 		},
-		graph: func(t *testing.T, in rltest.Values, dtype dtypes.DType) []output {
-			good := row(t, in, "chosen")
-			out := rltest.Run(t, dtype, func(n []*Node) []*Node {
+		graph: func(t *testing.T, in rltest.Values, dtype dtypes.DType) func(rltest.Values) []output {
+			run := rltest.Compile(t, dtype, func(n []*Node) []*Node {
 				p := rl.PreferenceLoss(n[0], n[1], nil, n[2], nil, rl.PreferenceOptions{})
 				return append([]*Node{p.Loss, p.Accuracy}, Gradient(p.Loss, n[0], n[1])...)
-			}, good, row(t, in, "rejected"), full(len(good)))
-			return []output{{"loss", out[0]}, {"accuracy", out[1]}, {"grad_chosen", out[2]}, {"grad_rejected", out[3]}}
+			})
+			return func(in rltest.Values) []output {
+				good := row(t, in, "chosen")
+				out := run(good, row(t, in, "rejected"), full(len(good)))
+				return []output{{"loss", out[0]}, {"accuracy", out[1]}, {"grad_chosen", out[2]}, {"grad_rejected", out[3]}}
+			}
 		},
 	},
 	{
@@ -212,9 +232,9 @@ var goldenTests = []goldenTest{
 			}
 			return outs
 		},
-		graph: func(t *testing.T, in rltest.Values, dtype dtypes.DType) []output {
-			good, variants := row(t, in, "chosen"), preferenceVariants(t, in)
-			out := rltest.Run(t, dtype, func(n []*Node) []*Node {
+		graph: func(t *testing.T, in rltest.Values, dtype dtypes.DType) func(rltest.Values) []output {
+			variants := preferenceVariants(t, in)
+			run := rltest.Compile(t, dtype, func(n []*Node) []*Node {
 				var losses []*Node
 				for _, v := range variants {
 					margin := n[2]
@@ -224,12 +244,16 @@ var goldenTests = []goldenTest{
 					losses = append(losses, rl.PreferenceLoss(n[0], n[1], margin, n[3], nil, v.opt).Loss)
 				}
 				return losses
-			}, good, row(t, in, "rejected"), row(t, in, "margin"), full(len(good)))
-			var outs []output
-			for i, v := range variants {
-				outs = append(outs, output{v.key, out[i]})
+			})
+			return func(in rltest.Values) []output {
+				good := row(t, in, "chosen")
+				out := run(good, row(t, in, "rejected"), row(t, in, "margin"), full(len(good)))
+				var outs []output
+				for i, v := range variants {
+					outs = append(outs, output{v.key, out[i]})
+				}
+				return outs
 			}
-			return outs
 		},
 	},
 	{
@@ -238,11 +262,14 @@ var goldenTests = []goldenTest{
 			s := rows(t, in, "scores")
 			return []output{{"plackett_luce", rl.PlackettLuceLossPlain(s)}, {"all_pairs", rl.AllPairsLossPlain(s)}}
 		},
-		graph: func(t *testing.T, in rltest.Values, dtype dtypes.DType) []output {
-			out := rltest.Run(t, dtype, func(n []*Node) []*Node {
+		graph: func(t *testing.T, in rltest.Values, dtype dtypes.DType) func(rltest.Values) []output {
+			run := rltest.Compile(t, dtype, func(n []*Node) []*Node {
 				return []*Node{rl.PlackettLuceLoss(n[0]), rl.AllPairsLoss(n[0])}
-			}, rows(t, in, "scores"))
-			return []output{{"plackett_luce", out[0]}, {"all_pairs", out[1]}}
+			})
+			return func(in rltest.Values) []output {
+				out := run(rows(t, in, "scores"))
+				return []output{{"plackett_luce", out[0]}, {"all_pairs", out[1]}}
+			}
 		},
 	},
 	{
@@ -283,7 +310,7 @@ var goldenTests = []goldenTest{
 	},
 	{
 		name: "adam_with_global_norm_clip", input: "params", entry: 0, scale: 1,
-		plain: func(t *testing.T, in rltest.Values) []output { return adamOutputs(t, in, 0) },
+		plain: func(t *testing.T, in rltest.Values) []output { return adamOutputs(t, in, 0)(in) },
 		graph: adamOutputs,
 	},
 }
@@ -295,12 +322,15 @@ func gaeCase(name string) goldenTest {
 			adv, ret := rl.GAEEpisodesPlain(rows(t, in, "rewards"), rows(t, in, "values"), masks(t, in, "done"), row(t, in, "bootstrap"), num(t, in, "gamma"), num(t, in, "lam"))
 			return []output{{"advantages", adv}, {"returns", ret}}
 		},
-		graph: func(t *testing.T, in rltest.Values, dtype dtypes.DType) []output {
-			out := rltest.Run(t, dtype, func(n []*Node) []*Node {
+		graph: func(t *testing.T, in rltest.Values, dtype dtypes.DType) func(rltest.Values) []output {
+			run := rltest.Compile(t, dtype, func(n []*Node) []*Node {
 				adv, ret := rl.GAEEpisodes(n[0], n[1], n[2], n[3], num(t, in, "gamma"), num(t, in, "lam"))
 				return []*Node{adv, ret}
-			}, rows(t, in, "rewards"), rows(t, in, "values"), masks(t, in, "done"), row(t, in, "bootstrap"))
-			return []output{{"advantages", out[0]}, {"returns", out[1]}}
+			})
+			return func(in rltest.Values) []output {
+				out := run(rows(t, in, "rewards"), rows(t, in, "values"), masks(t, in, "done"), row(t, in, "bootstrap"))
+				return []output{{"advantages", out[0]}, {"returns", out[1]}}
+			}
 		},
 	}
 }
@@ -313,8 +343,8 @@ func TestGolden(t *testing.T) {
 			if g.graph == nil {
 				return
 			}
-			g.check(t, "float64 graph", c, c.Tol, func(in rltest.Values) []output { return g.graph(t, in, dtypes.Float64) })
-			g.check(t, "float32 graph", c, rltest.Float32, func(in rltest.Values) []output { return g.graph(t, in, dtypes.Float32) })
+			g.check(t, "float64 graph", c, c.Tol, g.graph(t, c.In, dtypes.Float64))
+			g.check(t, "float32 graph", c, rltest.Float32, g.graph(t, c.In, dtypes.Float32))
 		})
 	}
 }
@@ -382,49 +412,50 @@ func binRows(bins []rl.CalibrationBin) (out [][]float64) {
 }
 
 // adamOutputs runs the case's updates, on the twin if dtype is 0.
-func adamOutputs(t *testing.T, in rltest.Values, dtype dtypes.DType) []output {
+func adamOutputs(t *testing.T, in rltest.Values, dtype dtypes.DType) func(rltest.Values) []output {
 	adam := rl.Adam{Beta1: num(t, in, "b1"), Beta2: num(t, in, "b2"), Epsilon: num(t, in, "eps")}
 	lr, maxNorm := num(t, in, "lr"), num(t, in, "max_norm")
+	n := len(get[[]any](t, in, "params"))
+	update := rltest.Compile(t, dtype, func(in []*Node) []*Node {
+		lists := in[2:]
+		clipped, norm := rl.ClipByGlobalNorm(lists[n:2*n], maxNorm)
+		p, m, v, step := adam.Update(lists[:n], clipped, lists[2*n:3*n], lists[3*n:], in[0], in[1], nil)
+		return append(append(append([]*Node{norm, step}, p...), m...), v...)
+	})
 	flat := func(list []any) (out [][]float64) {
 		for _, x := range list {
 			out = append(out, rltest.Flat(x))
 		}
 		return out
 	}
-	params := flat(get[[]any](t, in, "params"))
-	zeros := func() (z [][]float64) {
-		for _, p := range params {
-			z = append(z, make([]float64, len(p)))
+	return func(in rltest.Values) []output {
+		params := flat(get[[]any](t, in, "params"))
+		m, v := make([][]float64, n), make([][]float64, n)
+		for i, p := range params {
+			m[i], v[i] = make([]float64, len(p)), make([]float64, len(p))
 		}
-		return z
-	}
-	m, v, n := zeros(), zeros(), len(params)
-	var after, norms []float64
-	for step, g := range get[[][]any](t, in, "grads") {
-		grads := flat(g)
-		if dtype == 0 {
-			norms = append(norms, rl.ClipByGlobalNormPlain(grads, maxNorm))
-			adam.UpdatePlain(params, grads, m, v, step+1, lr, nil)
-		} else {
-			args := []any{int32(step), lr}
-			for _, list := range [][][]float64{params, grads, m, v} {
-				for _, x := range list {
-					args = append(args, x)
+		var after, norms []float64
+		for step, g := range get[[][]any](t, in, "grads") {
+			grads := flat(g)
+			if dtype == 0 {
+				norms = append(norms, rl.ClipByGlobalNormPlain(grads, maxNorm))
+				adam.UpdatePlain(params, grads, m, v, step+1, lr, nil)
+			} else {
+				args := []any{int32(step), lr}
+				for _, list := range [][][]float64{params, grads, m, v} {
+					for _, x := range list {
+						args = append(args, x)
+					}
 				}
+				out := update(args...)
+				rltest.Close(t, "step", out[1], []int{step + 1}, 0)
+				norms = append(norms, out[0]...)
+				params, m, v = out[2:2+n], out[2+n:2+2*n], out[2+2*n:]
 			}
-			out := rltest.Run(t, dtype, func(in []*Node) []*Node {
-				lists := in[2:]
-				clipped, norm := rl.ClipByGlobalNorm(lists[n:2*n], maxNorm)
-				p1, m1, v1, step1 := adam.Update(lists[:n], clipped, lists[2*n:3*n], lists[3*n:], in[0], in[1], nil)
-				return append(append(append([]*Node{norm, step1}, p1...), m1...), v1...)
-			}, args...)
-			rltest.Close(t, "step", out[1], []int{step + 1}, 0)
-			norms = append(norms, out[0]...)
-			params, m, v = out[2:2+n], out[2+n:2+2*n], out[2+2*n:]
+			after = append(after, rltest.Flat(params)...)
 		}
-		after = append(after, rltest.Flat(params)...)
+		return []output{{"params_after", after}, {"grad_norms", norms}}
 	}
-	return []output{{"params_after", after}, {"grad_norms", norms}}
 }
 
 // expectedKL returns the expectations of k1, k2 and k3 under the policy.

@@ -94,26 +94,35 @@ func Gradient(f func([]float64) float64, x []float64) []float64 {
 	return fd.Gradient(nil, f, x, &fd.Settings{Formula: fd.Central})
 }
 
-// Run builds fn as a program on the tests' backend, calls it once and returns
-// each output flattened to float64. Floats of the inputs, nested slices
-// included, are converted to dtype (Float32 or Float64); other inputs go in as
-// they are.
+// Run is [Compile] and one call.
 func Run(t testing.TB, dtype dtypes.DType, fn func(in []*graph.Node) []*graph.Node, in ...any) [][]float64 {
 	t.Helper()
-	args := make([]any, len(in))
-	for i, x := range in {
-		args[i] = convert(x, dtype)
+	return Compile(t, dtype, fn)(in...)
+}
+
+// Compile makes fn a program on the tests' backend. Calling it returns each
+// output flattened to float64. Floats of the inputs, nested slices included, are
+// converted to dtype (Float32 or Float64); other inputs go in as they are.
+func Compile(t testing.TB, dtype dtypes.DType, fn func(in []*graph.Node) []*graph.Node) func(in ...any) [][]float64 {
+	t.Helper()
+	program := gx.NewProgram(gx.TestBackend(t), t.Name(), fn)
+	return func(in ...any) [][]float64 {
+		t.Helper()
+		args := make([]any, len(in))
+		for i, x := range in {
+			args[i] = convert(x, dtype)
+		}
+		outs, err := program.Call(args...)
+		if err != nil {
+			t.Fatalf("%v", err)
+		}
+		defer gx.Free(outs...)
+		flat := make([][]float64, len(outs))
+		for i, o := range outs {
+			flat[i] = Flat(o.Value())
+		}
+		return flat
 	}
-	outs, err := gx.NewProgram(gx.TestBackend(t), t.Name(), fn).Call(args...)
-	if err != nil {
-		t.Fatalf("%v", err)
-	}
-	defer gx.Free(outs...)
-	flat := make([][]float64, len(outs))
-	for i, o := range outs {
-		flat[i] = Flat(o.Value())
-	}
-	return flat
 }
 
 func convert(x any, dtype dtypes.DType) any {
