@@ -238,6 +238,13 @@ func TestFolderLayout(t *testing.T) {
 	put("red-team-attempts/red_team_attempts.jsonl.gz", zip(t, "[]"))
 	put(".cache/x.jsonl", "broken")
 	put("README.md", "read me")
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(dir, link); err != nil {
+		t.Fatal(err)
+	}
+	if files, _, err := data.Files(link); err != nil || len(files) != 3 {
+		t.Errorf("through a link: %v, %v", files, err)
+	}
 	load := func(o data.Options) (string, data.Report, error) {
 		cs, report, err := data.Load(dir, o)
 		s := ""

@@ -37,12 +37,16 @@ func Files(path string) (files []File, passed []string, err error) {
 	if !info.IsDir() {
 		return []File{fileAt(path)}, nil, nil
 	}
-	err = filepath.WalkDir(path, func(p string, d fs.DirEntry, err error) error {
+	root, err := filepath.EvalSymlinks(path) // WalkDir would not enter a link
+	if err != nil {
+		return nil, nil, fmt.Errorf("data: %w", err)
+	}
+	err = filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
 		name := d.Name()
 		switch {
 		case err != nil:
 			return err
-		case p != path && d.IsDir() && (name == "red-team-attempts" || strings.HasPrefix(name, ".")):
+		case p != root && d.IsDir() && (name == "red-team-attempts" || strings.HasPrefix(name, ".")):
 			passed = append(passed, p)
 			return fs.SkipDir
 		case !d.IsDir() && !strings.HasPrefix(name, ".") && trimExt(name) != name:
