@@ -35,13 +35,16 @@ func (s Size) index() int {
 type LM struct {
 	// Size fills the fields left at zero: "tiny", "default" (also ""), "large".
 	Size Size `json:"size"`
-	// Data names the transcripts: "synth" (the synthetic world, drawn from
-	// Seed), "hh-rlhf" (the released comparisons; their chosen transcripts), or
+	// Data names the transcripts: "synth" (the synthetic world; "synth:7" is
+	// another such world), "hh-rlhf" (the released comparisons; their chosen transcripts), or
 	// the path of a folder or .jsonl(.gz) file of comparisons. "" is "synth".
 	Data string `json:"data"`
 	// Rows bounds how many transcripts are used. 0: synth draws as the size
 	// says, files are read whole.
 	Rows int `json:"rows"`
+	// HeldOut is the fraction of prompts (files) or transcripts (synth) kept for
+	// evaluation. 0: 0.1 on files, 0.02 on synth.
+	HeldOut float64 `json:"held_out"`
 	// Vocab is the number of entries of the byte-level BPE trained on Data, its
 	// 256 bytes and 3 special tokens included.
 	Vocab int `json:"vocab"`
@@ -80,8 +83,8 @@ type PM struct {
 	// Rows bounds how many comparisons are used, the held-out ones included.
 	// 0: synth draws as the size says, files are read whole.
 	Rows int `json:"rows"`
-	// HeldOut is the fraction of prompts kept for evaluation. 0: 0.05 on files
-	// (paper, section 2.3: 95/5), 0.2 on synth.
+	// HeldOut is the fraction of prompts kept for evaluation. 0: 0.1 on files
+	// (paper, section 2.3: 0.05 of 25 times as many), 0.2 on synth.
 	HeldOut float64 `json:"held_out"`
 	// Batch is the number of pairs in a step (Askell et al. 2021, C.2: 32).
 	Batch int `json:"batch"`
@@ -158,6 +161,9 @@ type PPO struct {
 	Seed              uint64  `json:"seed"`
 }
 
+// Synthetic reports whether data names a synthetic world rather than files.
+func Synthetic(data string) bool { return data == "synth" || strings.HasPrefix(data, "synth:") }
+
 // fill sets *p to the size's entry if it is zero.
 func fill[T comparable](p *T, s Size, byHand [3]T) {
 	var zero T
@@ -172,11 +178,13 @@ func same[T any](v T) [3]T { return [3]T{v, v, v} }
 func (c LM) Filled() LM {
 	fill(&c.Size, c.Size, same(Default))
 	fill(&c.Data, c.Size, same("synth"))
-	if c.Data == "synth" {
+	if Synthetic(c.Data) {
 		fill(&c.Rows, c.Size, [3]int{2000, 12000, 100000})
 		fill(&c.Vocab, c.Size, [3]int{512, 768, 2048})
 		fill(&c.Context, c.Size, [3]int{64, 128, 256})
+		fill(&c.HeldOut, c.Size, same(0.02))
 	}
+	fill(&c.HeldOut, c.Size, same(0.1))
 	fill(&c.Vocab, c.Size, [3]int{512, 2048, 8192})
 	fill(&c.Context, c.Size, [3]int{128, 256, 1024})
 	fill(&c.Layers, c.Size, [3]int{2, 4, 8})
@@ -195,12 +203,12 @@ func (c LM) Filled() LM {
 // pairs decide them when the run is created.
 func (c PM) Filled() PM {
 	fill(&c.Size, c.Size, same(Default))
-	if c.Data == "synth" {
+	if Synthetic(c.Data) {
 		fill(&c.Rows, c.Size, [3]int{600, 5000, 50000})
 		fill(&c.HeldOut, c.Size, same(0.2))
 	}
 	if c.Data != "" {
-		fill(&c.HeldOut, c.Size, same(0.05))
+		fill(&c.HeldOut, c.Size, same(0.1))
 	}
 	fill(&c.Batch, c.Size, [3]int{16, 32, 32})
 	fill(&c.LearningRate, c.Size, [3]float64{1e-3, 5e-4, 1e-4})
@@ -259,6 +267,7 @@ func (c LM) Validate() error {
 	f.size(c.Size)
 	f.want(c.Data != "", "Data", `""`, `"synth", "hh-rlhf" or a path`)
 	f.want(c.Rows >= 0, "Rows", c.Rows, ">= 0")
+	f.want(c.HeldOut > 0 && c.HeldOut < 1, "HeldOut", c.HeldOut, "in (0, 1)")
 	f.want(c.Vocab >= 260, "Vocab", c.Vocab, ">= 260 (256 bytes, 3 special tokens, one merge)")
 	f.want(c.Layers > 0, "Layers", c.Layers, "> 0")
 	f.want(c.Width > 0, "Width", c.Width, "> 0")

@@ -95,13 +95,17 @@ func New(be compute.Backend, cfg rlhf.PPO, m Models, prompts []Prompt, scorer Sc
 // Steps is the number of steps done.
 func (t *Trainer) Steps() int { return t.Policy.Updates / (t.cfg.Epochs * t.cfg.Minibatches) }
 
-// Step is one whole step: rollout, score, shape, advantages, update.
-func (t *Trainer) Step() (*rlhf.Batch, rlhf.Point, error) {
+// Step is one whole step: rollout, score, shape, advantages, update. look, if
+// not nil, sees each batch after its rollout and may add gold labels.
+func (t *Trainer) Step(look func(*rlhf.Batch)) (*rlhf.Batch, rlhf.Point, error) {
 	start := time.Now()
 	seconds := map[string]float64{}
 	b, err := t.Rollout()
 	if err != nil {
 		return nil, rlhf.Point{}, err
+	}
+	if look != nil {
+		look(b)
 	}
 	seconds["time/rollout"] = time.Since(start).Seconds()
 	mark := time.Now()
@@ -127,6 +131,3 @@ func (t *Trainer) Step() (*rlhf.Batch, rlhf.Point, error) {
 	}
 	return b, point, nil
 }
-
-// Weights returns the current policy's weights, which the next Update invalidates.
-func (t *Trainer) Weights() []*tensors.Tensor { return t.Policy.Params }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 
+	"github.com/gomlx/gomlx/core/tensors"
+
 	"hhrlhf/rlhf"
 	"hhrlhf/rlhf/lm"
 	"hhrlhf/rlhf/sample"
@@ -20,18 +22,18 @@ func (t *Trainer) Rollout() (*rlhf.Batch, error) {
 	for i, j := range at {
 		prompts[i] = t.prompts[j]
 	}
-	return t.respond(prompts, t.stream("ppo/rollout", step).Uint64(), step+1)
+	return t.respond(t.Policy.Params, prompts, t.stream("ppo/rollout", step).Uint64(), step+1)
 }
 
-// respond samples responses to prompts, as many as the batch has.
-func (t *Trainer) respond(prompts []Prompt, seed uint64, step int) (*rlhf.Batch, error) {
+// respond samples responses to prompts, as many as the batch has, from a policy.
+func (t *Trainer) respond(weights []*tensors.Tensor, prompts []Prompt, seed uint64, step int) (*rlhf.Batch, error) {
 	ids := make([][]int32, len(prompts))
 	b := &rlhf.Batch{Step: step, PromptIDs: ids}
 	for i, p := range prompts {
 		ids[i] = p.IDs
 		b.Prompts = append(b.Prompts, p.Text)
 	}
-	raw, err := t.sampler.Sample(t.Policy.Params, ids, seed)
+	raw, err := t.sampler.Sample(weights, ids, seed)
 	if err != nil {
 		return nil, fmt.Errorf("ppo: rollout of step %d: %w", step, err)
 	}

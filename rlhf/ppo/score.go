@@ -35,7 +35,7 @@ func (t *Trainer) Score(b *rlhf.Batch) error {
 	if b.Score, err = t.scorer.ScoreTokens(b.PromptIDs, responses); err != nil {
 		return fmt.Errorf("ppo: scoring step %d: %w", b.Step, err)
 	}
-	if err := t.forward(b); err != nil {
+	if err := t.forward(t.Policy.Params, b); err != nil {
 		return err
 	}
 	for i, row := range b.Mask {
@@ -56,13 +56,14 @@ func (t *Trainer) Score(b *rlhf.Batch) error {
 	return nil
 }
 
-func (t *Trainer) forward(b *rlhf.Batch) error {
+// forward fills LogP of the policy with these weights, LogPRef and Value.
+func (t *Trainer) forward(policy []*tensors.Tensor, b *rlhf.Batch) error {
 	tokens, segments, err := t.layout(b, nil)
 	if err != nil {
 		return err
 	}
 	defer gx.Free(tokens, segments)
-	in := slices.Concat([]any{tokens, segments}, gx.Keep(t.Policy.Params), gx.Keep(t.reference), gx.Keep(t.Value.Params))
+	in := slices.Concat([]any{tokens, segments}, gx.Keep(policy), gx.Keep(t.reference), gx.Keep(t.Value.Params))
 	out, err := t.evaluate.Call(in...)
 	if err != nil {
 		return fmt.Errorf("ppo: step %d: %w", b.Step, err)

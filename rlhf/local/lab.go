@@ -1,0 +1,361 @@
+package local
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"runtime/debug"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/gomlx/compute"
+
+	"hhrlhf/rlhf"
+	"hhrlhf/rlhf/internal/gx"
+	"hhrlhf/rlhf/run"
+	"hhrlhf/rlhf/tokenizer"
+)
+
+// Options say where a lab keeps its runs and what it computes on.
+type Options struct {
+	// Dir is the directory of the runs; it is made if missing.
+	Dir string
+	// Backend names the backend as GOMLX_BACKEND does, such as "xla:cpu".
+	Backend string
+	// Datasets maps a data name such as "hh-rlhf" to a local folder or file; nil
+	// or "" means there is none, and the error of whoever asks says so.
+	Datasets func(name string) (path string, err error)
+}
+
+// Open opens the lab. It starts the backend, which it keeps until the process ends.
+func Open(o Options) (*Lab, error) {
+	store, err := run.OpenStore(o.Dir)
+	if err != nil {
+		return nil, err
+	}
+	be, err := gx.Open(o.Backend)
+	if err != nil {
+		return nil, err
+	}
+	h := &host{opt: o, store: store, be: be, device: make(chan struct{}, 1), started: time.Now(), loaded: map[string]any{}}
+	return &Lab{host: h, ctx: context.Background()}, nil
+}
+
+// A Lab is rlhf.Lab in this process. Copies made by With share everything but
+// their context.
+type Lab struct {
+	*host
+	ctx context.Context
+}
+
+var _ rlhf.Lab = (*Lab)(nil)
+
+// host is what all copies of a lab share.
+type host struct {
+	opt     Options
+	store   *run.Store
+	be      compute.Backend
+	device  chan struct{} // holds one token while a call uses the device
+	started time.Time
+
+	mu      sync.Mutex
+	busy    string
+	waiting int
+	loaded  map[string]any // run name to *lmRun, *pmRun or *ppoRun; touched only under the device token
+	names   []string       // keys of loaded, for Status
+}
+
+// With implements rlhf.Lab.
+func (l *Lab) With(ctx context.Context) rlhf.Lab { return l.with(ctx) }
+
+func (l *Lab) with(ctx context.Context) *Lab { return &Lab{host: l.host, ctx: ctx} }
+
+// acquire takes the device for what; the returned function gives it back. It
+// waits in order of arrival, for as long as the lab's context lasts.
+func (l *Lab) acquire(what string) (release func(), err error) {
+	l.mu.Lock()
+	l.waiting++
+	l.mu.Unlock()
+	defer func() {
+		l.mu.Lock()
+		l.waiting--
+		l.mu.Unlock()
+	}()
+	select {
+	case l.device <- struct{}{}:
+	case <-l.ctx.Done():
+		return nil, fmt.Errorf("local: %s: waiting for the device: %w", what, l.ctx.Err())
+	}
+	l.say(what)
+	return func() {
+		l.say("")
+		<-l.device
+	}, nil
+}
+
+func (h *host) say(what string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.busy = what
+}
+
+// Status implements rlhf.Lab.
+func (l *Lab) Status() (rlhf.Status, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := rlhf.Status{
+		Backend: l.opt.Backend, Device: l.be.Description(), Busy: l.busy, Waiting: l.waiting,
+		Since: l.started, RSSBytes: rss(), Loaded: slices.Clone(l.names), Dir: l.store.Dir(), Version: version(),
+	}
+	return s, nil
+}
+
+// rss is the resident memory of the process as the kernel reports it, 0 where it does not.
+func rss() int64 {
+	statm, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		return 0
+	}
+	fields := strings.Fields(string(statm))
+	if len(fields) < 2 {
+		return 0
+	}
+	pages, _ := strconv.ParseInt(fields[1], 10, 64)
+	return pages * int64(os.Getpagesize())
+}
+
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			return s.Value
+		}
+	}
+	return info.Main.Version
+}
+
+// Runs implements rlhf.Lab.
+func (l *Lab) Runs() ([]rlhf.RunInfo, error) {
+	ms, err := l.store.List()
+	if err != nil {
+		return nil, err
+	}
+	var infos []rlhf.RunInfo
+	for _, m := range ms {
+		info, err := l.info(m.Name)
+		if errors.Is(err, run.ErrNotFound) {
+			continue // removed meanwhile
+		}
+		if err != nil {
+			return nil, err
+		}
+		infos = append(infos, info)
+	}
+	return infos, nil
+}
+
+// info reads a run from disk.
+func (l *Lab) info(name string) (rlhf.RunInfo, error) {
+	r, err := l.store.Open(name)
+	if err != nil {
+		return rlhf.RunInfo{}, err
+	}
+	defer r.Close()
+	m := r.Manifest()
+	points, err := r.Metrics()
+	if err != nil {
+		return rlhf.RunInfo{}, err
+	}
+	info := rlhf.RunInfo{Name: m.Name, Kind: m.Kind, Dir: r.Dir(), Created: m.Created, Backend: m.Backend, Config: m.Config}
+	if len(points) > 0 {
+		info.Step = points[len(points)-1].Step
+	}
+	for _, d := range m.Data {
+		info.Data = append(info.Data, rlhf.DataInfo{Name: d.Name, Rows: d.Rows, SHA256: d.SHA256})
+	}
+	var f facts
+	if err := readJSON(filepath.Join(r.Dir(), factsFile), &f); err != nil {
+		return info, err
+	}
+	info.Planned, info.Params, info.Notes = f.Planned, f.Params, f.Notes
+	return info, nil
+}
+
+// facts are what a run knows of itself beyond its configuration.
+type facts struct {
+	Planned int      `json:"planned"`
+	Params  int64    `json:"params"`
+	Notes   []string `json:"notes,omitempty"`
+}
+
+const factsFile = "facts.json"
+
+func readJSON(path string, v any) error {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("local: %w", err)
+	}
+	if err := json.Unmarshal(b, v); err != nil {
+		return fmt.Errorf("local: %s: %w", path, err)
+	}
+	return nil
+}
+
+// Remove implements rlhf.Lab.
+func (l *Lab) Remove(name string) error {
+	release, err := l.acquire("removing " + name)
+	if err != nil {
+		return err
+	}
+	defer release()
+	l.unload(name)
+	return l.store.Remove(name)
+}
+
+// History implements rlhf.Lab.
+func (l *Lab) History(name string) ([]rlhf.Point, error) {
+	r, err := l.store.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	points, err := r.Metrics()
+	out := make([]rlhf.Point, len(points))
+	for i, p := range points {
+		out[i] = rlhf.Point(p)
+	}
+	return out, err
+}
+
+// closer is a loaded run that can give its memory back.
+type closer interface{ close() }
+
+func (l *Lab) unload(name string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if c, ok := l.loaded[name].(closer); ok {
+		c.close()
+	}
+	delete(l.loaded, name)
+	l.names = slices.DeleteFunc(l.names, func(n string) bool { return n == name })
+}
+
+func (l *Lab) keep(name string, v any) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.loaded[name] = v
+	l.names = append(l.names, name)
+}
+
+// maker makes the run that a configuration describes: its data, its manifest's
+// fields, what to put into its directory before the first step.
+type maker func(m *run.Manifest, f *facts) (files func(dir string) error, err error)
+
+// ensure creates the run of that name, or opens it if its configuration is the
+// same. cfg is filled.
+func (l *Lab) ensure(name, kind string, seed uint64, cfg any, mk maker) error {
+	if err := run.CheckName(name); err != nil {
+		return err
+	}
+	raw, err := json.Marshal(cfg)
+	if err != nil {
+		return fmt.Errorf("local: %w", err)
+	}
+	r, err := l.store.Open(name)
+	if err == nil {
+		defer r.Close()
+		return sameConfig(r.Manifest(), kind, raw)
+	}
+	if !errors.Is(err, run.ErrNotFound) {
+		return err
+	}
+	m := run.Manifest{Name: name, Kind: kind, Seed: run.Seed(seed), Config: raw, Backend: l.opt.Backend,
+		Device: l.be.Description(), Template: tokenizer.TemplateHash()}
+	var f facts
+	files, err := mk(&m, &f)
+	if err != nil {
+		return err
+	}
+	r, err = l.store.Create(m)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	write := func() error {
+		if files != nil {
+			if err := files(r.Dir()); err != nil {
+				return err
+			}
+		}
+		b, err := json.MarshalIndent(f, "", "  ")
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(filepath.Join(r.Dir(), factsFile), append(b, '\n'), 0o600)
+	}
+	if err := write(); err != nil {
+		// Half a run would be found under this name next time.
+		return errors.Join(fmt.Errorf("local: creating %s: %w", name, err), l.store.Remove(name))
+	}
+	return nil
+}
+
+// sameConfig compares a run on disk with the configuration asked for.
+func sameConfig(m run.Manifest, kind string, want json.RawMessage) error {
+	if m.Kind != kind {
+		return fmt.Errorf("local: run %q is of kind %q, not %q; take another name", m.Name, m.Kind, kind)
+	}
+	var a, b map[string]any
+	if err := errors.Join(decodeNumbers(m.Config, &a), decodeNumbers(want, &b)); err != nil {
+		return fmt.Errorf("local: configuration of %q: %w", m.Name, err)
+	}
+	var diff []string
+	for k := range b {
+		if !reflect.DeepEqual(a[k], b[k]) {
+			diff = append(diff, fmt.Sprintf("%s is %v on disk, %v asked for", k, a[k], b[k]))
+		}
+	}
+	if len(diff) == 0 {
+		return nil
+	}
+	slices.Sort(diff)
+	return fmt.Errorf("local: run %q exists with another configuration: %s; open it with the same one, take another name, or Remove it",
+		m.Name, strings.Join(diff, "; "))
+}
+
+// decodeNumbers keeps integers exact, seeds above 2⁵³ too.
+func decodeNumbers(raw json.RawMessage, v any) error {
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.UseNumber()
+	return d.Decode(v)
+}
+
+// openKind opens a run that must exist and be of one kind, and decodes its configuration.
+func (l *Lab) openKind(name, kind string, cfg any) (*run.Run, facts, error) {
+	r, err := l.store.Open(name)
+	if err != nil {
+		return nil, facts{}, err
+	}
+	m := r.Manifest()
+	if m.Kind != kind {
+		r.Close()
+		return nil, facts{}, fmt.Errorf("local: run %q is of kind %q, want %q", name, m.Kind, kind)
+	}
+	var f facts
+	if err := errors.Join(run.DecodeConfig(m.Config, cfg), readJSON(filepath.Join(r.Dir(), factsFile), &f)); err != nil {
+		r.Close()
+		return nil, facts{}, fmt.Errorf("local: run %q: %w", name, err)
+	}
+	return r, f, nil
+}

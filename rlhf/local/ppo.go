@@ -1,0 +1,369 @@
+package local
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"hhrlhf/rlhf"
+	"hhrlhf/rlhf/internal/fit"
+	"hhrlhf/rlhf/internal/gx"
+	"hhrlhf/rlhf/lm"
+	"hhrlhf/rlhf/pm"
+	"hhrlhf/rlhf/ppo"
+	"hhrlhf/rlhf/run"
+	"hhrlhf/rlhf/tokenizer"
+)
+
+func isNoCheckpoint(err error) bool { return errors.Is(err, run.ErrNoCheckpoint) }
+
+// ppoRun is the handle, ppoModel what is loaded behind it.
+type ppoRun struct {
+	base
+	cfg rlhf.PPO
+}
+
+type ppoModel struct {
+	*ppo.Trainer
+	shape  lm.Shape
+	corpus *corpus
+	held   []ppo.Prompt
+	scorer *pm.Model
+	talk   *speaker
+	free   func()
+}
+
+func (m *ppoModel) done() int { return m.Trainer.Steps() }
+func (m *ppoModel) states() map[string]*fit.State {
+	return map[string]*fit.State{"policy": m.Policy, "value": m.Value}
+}
+func (m *ppoModel) names() map[string][]string {
+	return map[string][]string{"policy": lm.Names(m.shape.Weights()), "value": lm.Names(m.shape.ScalarWeights())}
+}
+func (m *ppoModel) close() {
+	m.Policy.Free()
+	m.Value.Free()
+	m.free()
+}
+
+// shownSamples is how many responses of a batch go into events and onto disk.
+const shownSamples = 4
+
+func (m *ppoModel) advance() (rlhf.Point, []rlhf.Sample, error) {
+	b, point, err := m.Step(m.judge)
+	if err != nil {
+		return point, nil, err
+	}
+	return point, samplesOf(b, shownSamples), nil
+}
+
+// judge adds the gold labels, where there are any.
+func (m *ppoModel) judge(b *rlhf.Batch) {
+	if m.corpus.world == nil {
+		return
+	}
+	b.Gold = make([]rlhf.Gold, len(b.Prompts))
+	for i := range b.Gold {
+		b.Gold[i] = *m.corpus.judge(b.Prompts[i], b.Responses[i])
+	}
+}
+
+func samplesOf(b *rlhf.Batch, n int) []rlhf.Sample {
+	var out []rlhf.Sample
+	for i := range min(n, len(b.Prompts)) {
+		s := rlhf.Sample{Prompt: b.Prompts[i], Response: b.Responses[i], Tokens: b.Length(i), EOS: b.EOS[i],
+			Score: float64(b.Score[i]), KL: b.RowKL(i)}
+		if len(b.Gold) > 0 {
+			s.Gold = &b.Gold[i]
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+// PPO implements rlhf.Lab.
+func (l *Lab) PPO(name string, cfg rlhf.PPO) (rlhf.PPORun, error) {
+	if cfg.Data == "" && cfg.PM != "" {
+		var p rlhf.PM
+		r, _, err := l.openKind(cfg.PM, "pm", &p)
+		if err != nil {
+			return nil, fmt.Errorf("local: PM = %q: %w", cfg.PM, err)
+		}
+		r.Close()
+		cfg.Data = p.Data
+	}
+	cfg = cfg.Filled()
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	err := l.ensure(name, "ppo", cfg.Seed, cfg, func(m *run.Manifest, f *facts) (func(string) error, error) {
+		tok, err := l.sameTokenizer(cfg.Policy, cfg.PM)
+		if err != nil {
+			return nil, err
+		}
+		var base rlhf.LM
+		r, _, err := l.openKind(cfg.Policy, "lm", &base)
+		if err != nil {
+			return nil, fmt.Errorf("local: Policy = %q: %w", cfg.Policy, err)
+		}
+		r.Close()
+		c, err := l.open(cfg.Data, cfg.Rows)
+		if err != nil {
+			return nil, err
+		}
+		train, held, info, err := c.prompts(cfg)
+		if err != nil {
+			return nil, err
+		}
+		_, notes, err := fitPrompts(tok, train, cfg.Prompt)
+		if err != nil {
+			return nil, err
+		}
+		if _, _, err = fitPrompts(tok, held, cfg.Prompt); err != nil {
+			return nil, err
+		}
+		shape := lmShape(base, tok)
+		if n := cfg.Prompt + cfg.Response; n > shape.Context {
+			return nil, fmt.Errorf("ppo: Prompt + Response = %d tokens, more than the context of %q, %d; lower them or train a language model with a larger Context", n, cfg.Policy, shape.Context)
+		}
+		m.Data, m.Tokenizer, m.Parents = []run.DataHash{info}, tok.Hash(), []string{cfg.Policy, cfg.PM}
+		f.Planned, f.Params = cfg.Planned, shape.Params()+lm.Count(shape.ScalarWeights())
+		f.Notes = append(c.notes, notes...)
+		return tok.Save, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return l.OpenPPO(name)
+}
+
+// fitPrompts encodes prompts into at most width tokens each. A prompt whose last
+// question alone is too long is skipped; the notes count what happened.
+func fitPrompts(tok tokenizer.Tokenizer, texts []string, width int) (ps []ppo.Prompt, notes []string, err error) {
+	skipped, cut := 0, 0
+	for _, text := range texts {
+		ids, dropped, ok := tokenizer.FitPrompt(tok, text, width)
+		if !ok {
+			skipped++
+			continue
+		}
+		if dropped > 0 {
+			cut++
+		}
+		ps = append(ps, ppo.Prompt{Text: text, IDs: ids})
+	}
+	if len(ps) == 0 {
+		return nil, nil, fmt.Errorf("ppo: Prompt = %d tokens: none of %d prompts fits, not even its last question; raise Prompt", width, len(texts))
+	}
+	if skipped > 0 {
+		notes = append(notes, fmt.Sprintf("%d of %d prompts skipped: the last question alone exceeds Prompt = %d tokens", skipped, len(texts), width))
+	}
+	if cut > 0 {
+		notes = append(notes, fmt.Sprintf("%d of %d prompts lost their oldest turns to fit Prompt = %d tokens", cut, len(texts), width))
+	}
+	return ps, notes, nil
+}
+
+// OpenPPO implements rlhf.Lab.
+func (l *Lab) OpenPPO(name string) (rlhf.PPORun, error) {
+	h := &ppoRun{}
+	r, f, err := l.openKind(name, "ppo", &h.cfg)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	h.base = base{lab: l, name: name, kind: "ppo", planned: f.Planned, load: loadPPO}
+	return h, nil
+}
+
+func loadPPO(l *Lab, name string, say func(string)) (*loadedRun, error) {
+	var cfg rlhf.PPO
+	r, _, err := l.openKind(name, "ppo", &cfg)
+	if err != nil {
+		return nil, err
+	}
+	say("reading " + cfg.Data)
+	c, err := l.open(cfg.Data, cfg.Rows)
+	if err != nil {
+		return nil, err
+	}
+	train, held, info, err := c.prompts(cfg)
+	if err != nil {
+		return nil, err
+	}
+	if err := verify(name, r.Manifest().Data, info); err != nil {
+		return nil, err
+	}
+	say("loading " + cfg.Policy + " and " + cfg.PM)
+	var pmCfg rlhf.PM
+	pr, _, err := l.openKind(cfg.PM, "pm", &pmCfg)
+	if err != nil {
+		return nil, err
+	}
+	pr.Close()
+	scorer, err := l.newPM(cfg.PM, pmCfg)
+	if err != nil {
+		return nil, err
+	}
+	gx.Free(scorer.Weights...)
+	ws := scorer.Shape.ScalarWeights()
+	if scorer.Weights, _, err = l.weightsOf(cfg.PM, "pm", ws); err != nil {
+		return nil, err
+	}
+	value, _, err := l.weightsOf(cfg.PM, "pm", ws)
+	if err != nil {
+		return nil, err
+	}
+	policy, _, err := l.weightsOf(cfg.Policy, "lm", scorer.Shape.Weights())
+	if err != nil {
+		return nil, err
+	}
+	reference, _, err := l.weightsOf(cfg.Policy, "lm", scorer.Shape.Weights())
+	if err != nil {
+		return nil, err
+	}
+	prompts, _, err := fitPrompts(scorer.Tok, train, cfg.Prompt)
+	if err != nil {
+		return nil, err
+	}
+	models := ppo.Models{Shape: scorer.Shape, Policy: policy, Reference: reference, Value: value, Tok: scorer.Tok}
+	t, err := ppo.New(l.be, cfg, models, prompts, scorer, run.Seed(cfg.Seed).Stream)
+	if err != nil {
+		return nil, err
+	}
+	m := &ppoModel{Trainer: t, shape: scorer.Shape, corpus: c, scorer: scorer, talk: newSpeaker(l, scorer.Shape, scorer.Tok)}
+	m.free = func() { gx.Free(append(reference, scorer.Weights...)...) }
+	if m.held, _, err = fitPrompts(scorer.Tok, held, cfg.Prompt); err != nil {
+		return nil, err
+	}
+	return l.resume(r, m)
+}
+
+// phase runs one phase with the run loaded.
+func (h *ppoRun) phase(what string, f func(m *ppoModel, r *loadedRun) error) error {
+	return h.with(what, func(r *loadedRun) error { return f(r.trainee.(*ppoModel), r) })
+}
+
+// Rollout implements rlhf.PPORun.
+func (h *ppoRun) Rollout() (*rlhf.Batch, error) {
+	var b *rlhf.Batch
+	err := h.phase("rollout of", func(m *ppoModel, _ *loadedRun) (err error) {
+		if b, err = m.Rollout(); err == nil {
+			b.Run = h.name
+			m.judge(b)
+		}
+		return err
+	})
+	return b, err
+}
+
+// Score implements rlhf.PPORun.
+func (h *ppoRun) Score(b *rlhf.Batch) error {
+	return h.phase("scoring for", func(m *ppoModel, _ *loadedRun) error { return m.Trainer.Score(b) })
+}
+
+// Shape implements rlhf.PPORun.
+func (h *ppoRun) Shape(b *rlhf.Batch) error {
+	return h.phase("shaping rewards of", func(m *ppoModel, _ *loadedRun) error { return m.Trainer.Shape(b) })
+}
+
+// Advantages implements rlhf.PPORun.
+func (h *ppoRun) Advantages(b *rlhf.Batch) error {
+	return h.phase("advantages of", func(m *ppoModel, _ *loadedRun) error { return m.Trainer.Advantages(b) })
+}
+
+// Update implements rlhf.PPORun. The step is on disk, checkpoint included, when it returns.
+func (h *ppoRun) Update(b *rlhf.Batch) (rlhf.Point, error) {
+	var point rlhf.Point
+	err := h.phase("update of", func(m *ppoModel, r *loadedRun) (err error) {
+		if point, err = m.Trainer.Update(b); err != nil {
+			return h.failed(r, err)
+		}
+		if err = r.record(point, samplesOf(b, shownSamples)); err != nil {
+			return h.failed(r, err)
+		}
+		return r.checkpoint()
+	})
+	return point, err
+}
+
+// Sample implements rlhf.PPORun.
+func (h *ppoRun) Sample(prompts []string, o rlhf.Sampling) ([]rlhf.Sample, error) {
+	var out []rlhf.Sample
+	err := h.phase("sampling from", func(m *ppoModel, _ *loadedRun) (err error) {
+		out, err = m.talk.answer(m.Policy.Params, prompts, o, m.corpus.judge)
+		return err
+	})
+	return out, err
+}
+
+// Compare implements rlhf.PPORun.
+func (h *ppoRun) Compare(n int) (rlhf.BeforeAfter, error) {
+	var ba rlhf.BeforeAfter
+	err := h.phase("comparing", func(m *ppoModel, _ *loadedRun) error {
+		if n < 1 || n > len(m.held) {
+			return fmt.Errorf("local: Compare(%d): there are %d held-out prompts", n, len(m.held))
+		}
+		before, after, err := m.Trainer.Compare(m.held[:n])
+		if err != nil {
+			return err
+		}
+		ba.Step = m.done()
+		ba.Before, ba.After = m.label(before), m.label(after)
+		ba.Rows = changes(ba.Before, ba.After)
+		return nil
+	})
+	return ba, err
+}
+
+func (m *ppoModel) label(ss []rlhf.Sample) []rlhf.Sample {
+	for i := range ss {
+		ss[i].Gold = m.corpus.judge(ss[i].Prompt, ss[i].Response)
+	}
+	return ss
+}
+
+// changes summarises the two columns.
+func changes(before, after []rlhf.Sample) []rlhf.Change {
+	quantities := []struct {
+		name string
+		of   func(rlhf.Sample) float64
+	}{
+		{"score", func(s rlhf.Sample) float64 { return s.Score }},
+		{"kl", func(s rlhf.Sample) float64 { return s.KL }},
+		{"length", func(s rlhf.Sample) float64 { return float64(s.Tokens) }},
+		{"eos", func(s rlhf.Sample) float64 {
+			if s.EOS {
+				return 1
+			}
+			return 0
+		}},
+		{"helpful", func(s rlhf.Sample) float64 { return s.Gold.Helpful }},
+		{"harmless", func(s rlhf.Sample) float64 { return s.Gold.Harmless }},
+		{"honest", func(s rlhf.Sample) float64 { return s.Gold.Honest }},
+	}
+	if before[0].Gold == nil {
+		quantities = quantities[:4]
+	}
+	var out []rlhf.Change
+	for _, q := range quantities {
+		c := rlhf.Change{Name: q.name}
+		c.Before, c.BeforeSD, c.BeforeSE = summary(before, q.of)
+		c.After, c.AfterSD, c.AfterSE = summary(after, q.of)
+		out = append(out, c)
+	}
+	return out
+}
+
+// summary returns mean, standard deviation and standard error of the mean.
+func summary(ss []rlhf.Sample, of func(rlhf.Sample) float64) (mean, sd, se float64) {
+	n := float64(len(ss))
+	for _, s := range ss {
+		mean += of(s) / n
+	}
+	for _, s := range ss {
+		sd += (of(s) - mean) * (of(s) - mean) / math.Max(n-1, 1)
+	}
+	sd = math.Sqrt(sd)
+	return mean, sd, sd / math.Sqrt(n)
+}
