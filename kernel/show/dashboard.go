@@ -101,7 +101,7 @@ func (d *dashboard) keep(panels ...*panel) []*panel {
 // trend draws a metric: its values, and where the run is long enough for noise
 // to hide the course, their local mean with the values faint behind.
 func (p *panel) trend(s series, of int, label string, c color.NRGBA) {
-	n := of/12 | 1 // odd: a window has a middle
+	n := min(of/12, 14) | 1 // odd: a window has a middle; short: a bend must not be smoothed away
 	if n < 5 {
 		p.line(s, c, 2.8, false)
 		p.key = append(p.key, key{label: label, color: c})

@@ -30,10 +30,14 @@ var mathless = strings.NewReplacer("\n", "<br>", "$", "<span>$</span>", `\`, `<s
 // the notebook. Text takes the theme's colour; the rule between rows is a grey
 // that is visible on white and on black.
 const (
-	tableStyle = "border-collapse:collapse;margin:4px 0 10px 0;font-size:14px"
+	tableStyle = "border-collapse:collapse;margin:4px 0 10px 0;font-size:14px;color:inherit"
 	headStyle  = "padding:4px 10px;vertical-align:bottom;font-weight:bold;border-bottom:2px solid rgba(128,128,128,0.7)"
 	cellStyle  = "padding:4px 10px;vertical-align:top;border-bottom:1px solid rgba(128,128,128,0.35)"
 )
+
+// leastTint is the share of the scale below which a cell keeps the theme's
+// colours: a tint too pale to see would be a white block on a dark page.
+const leastTint = 0.02
 
 // tinted returns the style of a cell whose value lies v of the way from 0 to -1
 // or 1: orange for negative, blue for positive. It sets the text colour too,
@@ -41,6 +45,9 @@ const (
 func tinted(v float64) string {
 	if !finite(v) {
 		return "background-color:#f0e442;color:#111111;"
+	}
+	if math.Abs(v) < leastTint {
+		return ""
 	}
 	end := blue
 	if v < 0 {

@@ -80,7 +80,13 @@ func ledger(b *rlhf.Batch, row int) *table {
 		if !counts {
 			mask.text = "0"
 		}
-		t.rows = append(t.rows, append(line, mask))
+		line = append(line, mask)
+		if !counts {
+			for j := range line {
+				line[j].style = "opacity:0.55;"
+			}
+		}
+		t.rows = append(t.rows, line)
 	}
 	t.caption = fmt.Sprintf("%s, step %d, row %d", b.Run, b.Step, row)
 	t.foot = ledgerFoot(b, row, padding)

@@ -292,9 +292,9 @@ func (s *state) below() string {
 	if s.kind == "ppo" {
 		shown := slices.Clone(s.samples[:min(samplesShown, len(s.samples))])
 		for i := range shown {
-			shown[i].Prompt, shown[i].Response = shorten(clean(shown[i].Prompt), 240), shorten(clean(shown[i].Response), 240)
+			shown[i].Prompt, shown[i].Response = shorten(clean(shown[i].Prompt), 200), shorten(clean(shown[i].Response), 200)
 		}
-		fmt.Fprintf(&b, `<div style="height:300px;overflow:auto">%s</div>`, sampleTable("Newest samples", shown).html())
+		fmt.Fprintf(&b, `<div style="height:260px;overflow:auto">%s</div>`, sampleTable("Newest samples", shown).html())
 	}
 	return b.String()
 }

@@ -94,11 +94,14 @@ func TestHTMLIsEscaped(t *testing.T) {
 
 // Tinted cells set both colours, or dark themes print white on light.
 func TestTintSetsBothColours(t *testing.T) {
-	for _, v := range []float64{-2, -1, -0.1, 0, 0.5, 1, math.NaN(), math.Inf(1)} {
+	for _, v := range []float64{-2, -1, -0.1, 0.5, 1, math.NaN(), math.Inf(1)} {
 		s := show.Tinted(v)
 		if !regexp.MustCompile(`background-color:#[0-9a-f]{6};color:#111111;`).MatchString(s) {
 			t.Errorf("Tinted(%v) = %q", v, s)
 		}
+	}
+	if s := show.Tinted(0); s != "" {
+		t.Errorf("Tinted(0) = %q, want the theme's colours", s)
 	}
 }
 
