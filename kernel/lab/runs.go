@@ -1,0 +1,104 @@
+package lab
+
+import (
+	"errors"
+	"iter"
+
+	"hhrlhf/kernel/engine/wire"
+	"hhrlhf/rlhf"
+)
+
+// A run is the handle of a run: its name. Nothing of it is held here, so a handle
+// survives an engine's restart.
+type run struct {
+	s          *Session
+	kind, name string
+}
+
+// lmRun, pmRun and ppoRun implement rlhf's interfaces of the same names.
+type (
+	lmRun  struct{ run }
+	pmRun  struct{ run }
+	ppoRun struct{ run }
+)
+
+func (r run) path(call string) string {
+	return "/v1/" + r.kind + "/" + wire.Escape(r.name) + "/" + call
+}
+
+func (r run) Info() (rlhf.RunInfo, error) {
+	return ask[rlhf.RunInfo](r.s, "description of "+r.name, "GET", "/v1/runs/"+wire.Escape(r.name), nil)
+}
+
+func (r run) History() ([]rlhf.Point, error) { return r.s.History(r.name) }
+
+func (r run) Steps(n int) iter.Seq2[rlhf.Event, error] {
+	return r.s.events("steps of "+r.name, r.path("steps"), wire.Steps{N: n})
+}
+
+func (r run) Train() iter.Seq2[rlhf.Event, error] {
+	return r.s.events("training of "+r.name, r.path("train"), nil)
+}
+
+func (r run) sample(prompts []string, o rlhf.Sampling) ([]rlhf.Sample, error) {
+	return ask[[]rlhf.Sample](r.s, "sampling of "+r.name, "POST", r.path("sample"), wire.Sample{Prompts: prompts, Sampling: o})
+}
+
+func (r lmRun) Sample(prompts []string, o rlhf.Sampling) ([]rlhf.Sample, error) {
+	return r.sample(prompts, o)
+}
+
+func (r lmRun) Evaluate() (rlhf.LMEval, error) {
+	return ask[rlhf.LMEval](r.s, "evaluation of "+r.name, "POST", r.path("evaluate"), nil)
+}
+
+func (r pmRun) Score(ts []rlhf.Transcript) ([]float64, error) {
+	return ask[[]float64](r.s, "scoring of "+r.name, "POST", r.path("score"), wire.Score{Transcripts: ts})
+}
+
+func (r pmRun) Evaluate() (rlhf.PMEval, error) {
+	return ask[rlhf.PMEval](r.s, "evaluation of "+r.name, "POST", r.path("evaluate"), nil)
+}
+
+func (r pmRun) Comparisons(n int) ([]rlhf.Comparison, error) {
+	return ask[[]rlhf.Comparison](r.s, "comparisons of "+r.name, "POST", r.path("comparisons"), wire.Count{N: n})
+}
+
+func (r ppoRun) Rollout() (*rlhf.Batch, error) {
+	return ask[*rlhf.Batch](r.s, "rollout of "+r.name, "POST", r.path("rollout"), nil)
+}
+
+func (r ppoRun) Score(b *rlhf.Batch) error      { return r.phase("score", "scoring", b) }
+func (r ppoRun) Shape(b *rlhf.Batch) error      { return r.phase("shape", "shaping", b) }
+func (r ppoRun) Advantages(b *rlhf.Batch) error { return r.phase("advantages", "advantages", b) }
+
+// phase sends b and overwrites it with the reply; an error leaves it as it was.
+func (r ppoRun) phase(call, what string, b *rlhf.Batch) error {
+	if b == nil {
+		return errNoBatch
+	}
+	reply, err := ask[rlhf.Batch](r.s, what+" of "+r.name, "POST", r.path(call), b)
+	if err != nil {
+		return err
+	}
+	*b = reply
+	return nil
+}
+
+func (r ppoRun) Update(b *rlhf.Batch) (rlhf.Point, error) {
+	if b == nil {
+		return rlhf.Point{}, errNoBatch
+	}
+	p, err := ask[wire.Point](r.s, "update of "+r.name, "POST", r.path("update"), b)
+	return p.ToPoint(), err
+}
+
+func (r ppoRun) Sample(prompts []string, o rlhf.Sampling) ([]rlhf.Sample, error) {
+	return r.sample(prompts, o)
+}
+
+func (r ppoRun) Compare(n int) (rlhf.BeforeAfter, error) {
+	return ask[rlhf.BeforeAfter](r.s, "comparison of "+r.name, "POST", r.path("compare"), wire.Count{N: n})
+}
+
+var errNoBatch = errors.New("lab: the batch is nil: it comes from Rollout")
