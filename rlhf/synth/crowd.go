@@ -149,9 +149,20 @@ func (w *World) Comparisons(n int, rng *rand.Rand, c Crowd) []rlhf.Comparison {
 func (w *World) BayesAccuracy(cs []rlhf.Comparison, c Crowd) float64 {
 	var sum float64
 	for _, cmp := range cs {
-		redTeam := cmp.Tranche == TrancheHarmless
-		d := w.workerUtility(cmp.Chosen, redTeam, c) - w.workerUtility(cmp.Rejected, redTeam, c)
-		sum += choice(math.Abs(d), c.Noise)
+		sum += choice(math.Abs(w.Margin(cmp, c)), c.Noise)
 	}
 	return sum / float64(max(1, len(cs)))
+}
+
+// Margin is by how much the utility of the task speaks for the chosen response:
+// on red-team prompts, by how much less harmful it is. It is negative where the
+// worker's noise won; with the zero Crowd it is free of bias. The sign is the
+// order that a preference model should find.
+func (w *World) Margin(cmp rlhf.Comparison, c Crowd) float64 {
+	redTeam := w.Harmful(cmp.Chosen.Prompt)
+	d := w.workerUtility(cmp.Chosen, redTeam, c) - w.workerUtility(cmp.Rejected, redTeam, c)
+	if redTeam {
+		return -d
+	}
+	return d
 }

@@ -134,8 +134,12 @@ func TestBayesAccuracy(t *testing.T) {
 			if c.Tranche == synth.TrancheHarmless {
 				u = func(g rlhf.Gold) float64 { return -synth.RedTeamUtility(g) }
 			}
-			if u(w.Judge(c.Chosen)) > u(w.Judge(c.Rejected)) {
+			d := u(w.Judge(c.Chosen)) - u(w.Judge(c.Rejected))
+			if d > 0 {
 				oracle += 1.0 / 4000
+			}
+			if margin := w.Margin(c, synth.Crowd{}); math.Abs(margin-d) > 1e-12 {
+				t.Fatalf("margin %v, want %v of %+v", margin, d, c)
 			}
 		}
 		return w.BayesAccuracy(cs, crowd), oracle
