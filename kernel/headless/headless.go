@@ -74,7 +74,9 @@ func (e *CellError) Error() string {
 	fmt.Fprintf(&b, "%s: cell %d failed\n", e.Notebook, e.Cell)
 	indent(&b, "    ", e.Source, 0)
 	indent(&b, "  | ", e.Stderr, 30)
-	indent(&b, "  | ", e.Text, 30)
+	if !strings.HasSuffix(strings.TrimSpace(e.Stderr), strings.TrimSpace(e.Text)) { // an exit status stands in both
+		indent(&b, "  | ", e.Text, 30)
+	}
 	return strings.TrimRight(b.String(), "\n")
 }
 

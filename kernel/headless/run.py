@@ -6,6 +6,7 @@ saved also at the first failing cell and at an interrupt.
 """
 import json
 import os
+import re
 import signal
 import sys
 import time
@@ -35,9 +36,23 @@ def save(nb, out):
         print(f"signing {out}: {e}", file=sys.stderr)
 
 
+def plain(text):
+    """Without the colours of a terminal."""
+    return re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", text)
+
+
 def stderr_of(cell):
-    return "".join(o.get("text", "") for o in cell.outputs
-                   if o.output_type == "stream" and o.name == "stderr")
+    return plain("".join(o.get("text", "") for o in cell.outputs
+                         if o.output_type == "stream" and o.name == "stderr"))
+
+
+def error_of(cell):
+    """The cell's error as the kernel words it: a compiler's message is all in the
+    traceback, a crash only says its exit status there."""
+    for o in reversed(cell.outputs):
+        if o.output_type == "error":
+            return plain("\n".join(o.traceback).strip() or f"{o.ename}: {o.evalue}")
+    return ""
 
 
 def main(path, out, kernel):
@@ -69,8 +84,7 @@ def main(path, out, kernel):
                 try:
                     client.execute_cell(cell, i)
                 except CellExecutionError as e:
-                    text = "".join(e.traceback or "").strip()
-                    error = "\n".join(s for s in (f"{e.ename}: {e.evalue}", text if e.evalue not in text else text) if s)
+                    error = error_of(cell) or f"{e.ename}: {e.evalue}"
                 except DeadKernelError as e:
                     error = f"the kernel died: {e}"
                 seconds = time.monotonic() - begin

@@ -19,12 +19,15 @@ var requirementsCUDA string
 // GOMLX_BACKEND=xla:cuda looks for; the wheel's own name stays beside it.
 const cudaPlugin = "jax_plugins/xla_cuda13/pjrt_c_api_cuda_plugin.so"
 
+// cudaNeed is the space for 3 GB of wheels in the cache while 5 GB are unpacked.
+var cudaNeed int64 = 9 << 30
+
 // cudaPart is XLA for NVIDIA GPUs: the wheels unpacked side by side as pip lays
 // them out, since the plugin finds its libraries by their place beside it.
 func cudaPart(d Dirs) part {
 	return part{
 		name:  "cuda",
-		need:  9 << 30, // 3 GB of wheels in the cache while 5 GB are unpacked
+		need:  cudaNeed,
 		ready: func(context.Context) bool { return cudaFault(d) == "" },
 		install: func(ctx context.Context, log *pjrt.Progress) (bool, error) {
 			if runtime.GOOS != "linux" || runtime.GOARCH != "amd64" {

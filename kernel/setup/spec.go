@@ -56,7 +56,10 @@ func kernelFiles(d Dirs) ([]file, error) {
 		"KernelSpecManager":  map[string]any{"ensure_native_kernel": false, "allowed_kernelspecs": []string{KernelName}},
 		"MultiKernelManager": map[string]any{"default_kernel_name": KernelName},
 		// No questions to the network, no news pop-up over the first notebook.
-		"LabApp": map[string]any{"check_for_updates_class": "jupyterlab.NeverCheckForUpdate", "news_url": nil},
+		"LabApp": map[string]any{"check_for_updates_class": "jupyterlab.NeverCheckForUpdate", "news_url": nil,
+			"extension_manager": "readonly"},
+		// No search for Node and two dozen language servers: gopls answers through the kernel.
+		"LanguageServerManager": map[string]any{"autodetect": false},
 	}
 	notify := map[string]any{"fetchNews": "false", "checkForUpdates": false}
 	var files []file

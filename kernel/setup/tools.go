@@ -54,8 +54,11 @@ func readTools(repo string) ([]tool, error) {
 	return tools, nil
 }
 
-// toolVersion reads what a built tool says about itself, as go version -m does.
-func toolVersion(file string) (pkg, version, goVersion string, err error) {
+// toolVersion is readVersion, or what a test puts in its place.
+var toolVersion = readVersion
+
+// readVersion reads what a built tool says about itself, as go version -m does.
+func readVersion(file string) (pkg, version, goVersion string, err error) {
 	info, err := buildinfo.ReadFile(file)
 	if err != nil {
 		return "", "", "", err
