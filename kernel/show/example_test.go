@@ -122,3 +122,101 @@ func ExampleGlossary() {
 	// objective/kl   mean_b Σ_t log π − log π₀ (k1)                 nats per response  starts at 0, then 0 to 30  negative: a sampling transform or a temperature is missing in a log-probability; runaway: raise KLCoef or lower the rate
 	// objective/kll  no metric of that name; Glossary() lists them
 }
+
+// A run that has done its steps has nothing to draw; Train would show its past.
+func ExampleLive() {
+	run := newRun("lm", 450, 450, false)
+	show.Live(run.Steps(0))
+	// Output:
+	// nothing to do: the run has done its steps
+}
+
+func ExampleHistory() {
+	show.History(newRun("ppo", 60, 60, true))
+	// Output:
+	// tour-ppo (ppo), steps 1 to 60
+	// metric                   first   last   lowest  highest  unit
+	// objective/score          -0.245  1.301  -0.315  1.582    PM score
+	// objective/score_std      0.895   0.6    0.6     0.895    PM score
+	// objective/kl             0.0048  14.09  0.0048  14.09    nats per response
+	// objective/kl_k3          0.0058  16.15  0.0058  16.15    nats per response
+	// objective/gold_helpful   -0.244  0.387  -0.244  0.575    [−1, 1]
+	// objective/gold_harmless  0.405   0.805  0.279   0.824    [−1, 1]
+	// response/length_mean     11.58   13.52  11.58   14.53    tokens
+	// response/eos_rate        0.927   0.989  0.913   0.99     share
+}
+
+func ExampleSampleTable() {
+	show.SampleTable(samples(2))
+	// Output:
+	// prompt                    response                              tokens  ended  score  KL, nats  helpful  harmless  verdict
+	// Human: What is 3 + 4?     It is 7.                              5       yes    1.2    0.5       1        0.9       right
+	// Human: Name a red fruit.  An apple is red, and so is a cherry.  6       yes    0.4    1.5       0.4      0.6       right
+}
+
+func ExampleTranscripts() {
+	show.Transcripts([]rlhf.Transcript{{
+		Prompt:   rlhf.Human + " Hi." + rlhf.Assistant + " Hello." + rlhf.Human + " What is 3 + 4?" + rlhf.Assistant,
+		Response: " It is 7.",
+	}}, 1)
+	// Output:
+	// dialogue                                            last response
+	// 0  Human: Hi.⏎Assistant: Hello.⏎Human: What is 3 + 4?  It is 7.
+}
+
+func ExampleGold() {
+	show.Gold(
+		[]rlhf.Transcript{{Prompt: rlhf.Human + " What is 3 + 4?" + rlhf.Assistant, Response: " It is 8."}},
+		[]rlhf.Gold{{Helpful: -0.5, Harmless: 1, Honest: -1, Why: "wrong sum"}})
+	// Output:
+	// dialogue               last response  helpful  harmless  honest  verdict
+	// Human: What is 3 + 4?  It is 8.       -0.5     1         -1      wrong sum
+}
+
+func ExampleLines() {
+	show.Lines("KL for two penalties", "step", "KL, nats per response", []show.Series{
+		{Name: "λ = 0", X: []float64{1, 2, 3}, Y: []float64{0, 4, 12}},
+		{Name: "λ = 0.5", X: []float64{1, 2, 3}, Y: []float64{0, 0.2, 0.4}},
+	})
+	// Output:
+	// KL for two penalties (KL, nats per response against step)
+	// curve    points  first  last  lowest  highest
+	// λ = 0    3       0      12    0       12
+	// λ = 0.5  3       0      0.4   0       0.4
+}
+
+func ExampleHistogram() {
+	show.Histogram("Response length", "tokens", show.Values{Name: "initial policy", X: []float64{3, 5, 5, 7}})
+	// Output:
+	// Response length (tokens)
+	// sample          n  mean  s.d.   lowest  highest
+	// initial policy  4  5     1.414  3       7
+}
+
+func ExampleStatus() {
+	show.Status(rlhf.Status{Backend: "xla:cpu", Device: "2 cores", Busy: "tour-ppo: step 7 of 150", Waiting: 1, RSSBytes: 700 << 20, Loaded: []string{"tour-lm", "tour-pm"}, Dir: "runs", Version: "v0.1.0"})
+	// Output:
+	// lab
+	// doing    tour-ppo: step 7 of 150 (1 waiting)
+	// backend  xla:cpu
+	// device   2 cores
+	// loaded   tour-lm, tour-pm
+	// memory   700 MiB
+	// runs in  runs
+	// version  v0.1.0
+}
+
+func ExampleRuns() {
+	show.Runs([]rlhf.RunInfo{{Name: "tour-lm", Kind: "lm", Step: 450, Planned: 450, Params: 998_400, Backend: "xla:cpu", Data: []rlhf.DataInfo{{Name: "synth", Rows: 12000}}}})
+	// Output:
+	// run      kind  steps       parameters  data           backend  created
+	// tour-lm  lm    450 of 450  998.4 k     synth (12000)  xla:cpu  —
+}
+
+func ExampleNote() {
+	show.Note("## What to look at\n\nThe loss of a coin flip is **0.693**.")
+	// Output:
+	// ## What to look at
+	//
+	// The loss of a coin flip is **0.693**.
+}
