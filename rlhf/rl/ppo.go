@@ -69,8 +69,6 @@ func policyTokens(logp, logpOld, adv, mask *Node, clip float64) (loss, ratio, de
 	ratio = Exp(delta)
 	free := Neg(Mul(adv, ratio))
 	bound := Neg(Mul(adv, ClipScalar(ratio, 1-clip, 1+clip)))
-	// Max gives the gradient of a tie to its first argument: inside the range
-	// the two are equal and the gradient has to flow.
 	return Max(free, bound), ratio, delta, GreaterThan(bound, free)
 }
 

@@ -50,9 +50,9 @@ func PreferenceLoss(good, bad, margin, mask, denom *Node, opt PreferenceOptions)
 		margin.AssertDims(dims...)
 		d = Sub(gap, zeroed(margin, mask))
 	}
-	loss := softplus(Neg(d))
+	loss := Softplus(Neg(d))
 	if e := opt.LabelSmoothing; e != 0 {
-		loss = Add(MulScalar(loss, 1-e), MulScalar(softplus(d), e))
+		loss = Add(MulScalar(loss, 1-e), MulScalar(Softplus(d), e))
 	}
 	if c := opt.Center; c != 0 {
 		loss = Add(loss, MulScalar(Square(Add(good, bad)), c))
@@ -61,16 +61,6 @@ func PreferenceLoss(good, bad, margin, mask, denom *Node, opt PreferenceOptions)
 	wins := ConvertDType(GreaterThan(good, bad), dtype)
 	ties := MulScalar(ConvertDType(Equal(good, bad), dtype), 0.5)
 	return PreferenceTerms[*Node]{Loss: mean(loss), Accuracy: mean(Add(wins, ties)), Gap: mean(gap), Good: mean(good), Bad: mean(bad)}
-}
-
-// softplus returns log(1 + e^x) elementwise, finite for every finite x, with
-// derivative 1/2 at 0. GoMLX's Softplus has derivative 1 there, because its Max
-// gives a tie to one side; and 0 is where a preference model with a zero head
-// starts.
-func softplus(x *Node) *Node {
-	positive := IsPositive(x)
-	zero := ZerosLike(x)
-	return Add(Where(positive, x, zero), Log1p(Exp(Where(positive, Neg(x), x))))
 }
 
 // PreferenceLossPlain is the twin of [PreferenceLoss]; margin may be nil.
@@ -110,7 +100,7 @@ func PreferenceLossPlain[F Float](good, bad, margin []F, mask []bool, denom floa
 	return p
 }
 
-// softplusPlain returns log(1 + e^x), the twin of [softplus].
+// softplusPlain returns log(1 + e^x), finite for every finite x.
 func softplusPlain(x float64) float64 {
 	return math.Max(x, 0) + math.Log1p(math.Exp(-math.Abs(x)))
 }

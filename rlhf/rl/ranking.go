@@ -40,7 +40,7 @@ func AllPairsLoss(score *Node) *Node {
 		}
 	}
 	mask := BroadcastToDims(InsertAxes(Const(score.Graph(), above), 0), dims...)
-	return MaskedMean(softplus(zeroed(gap, mask)), mask, nil)
+	return MaskedMean(Softplus(zeroed(gap, mask)), mask, nil)
 }
 
 // PlackettLuceLossPlain is the twin of [PlackettLuceLoss].

@@ -125,6 +125,21 @@ func TestTwinsAgree(t *testing.T) {
 	}
 }
 
+func TestEpisodesTwinsAgree(t *testing.T) {
+	x := randomBatch(rltest.Rand(21), 4, 9, true)
+	want, returns := rl.GAEEpisodesPlain(x.ret, x.value, x.mask, x.score, 0.97, 0.8) // the mask serves as done
+	got := rltest.Run(t, dtypes.Float32, func(n []*Node) []*Node {
+		adv, ret := rl.GAEEpisodes(n[0], n[1], n[2], n[3], 0.97, 0.8)
+		return []*Node{adv, ret}
+	}, x.ret, x.value, x.mask, x.score)
+	rltest.Close(t, "advantages", got[0], want, rltest.Float32)
+	rltest.Close(t, "returns", got[1], returns, rltest.Float32)
+
+	// δ₂ = 4 + 0.5·6 − 1, δ₁ = 3 − 2 as the first episode ends there, δ₀ = 1 + 0.5·2 − 1.
+	adv, _ := rl.GAEEpisodesPlain([][]float64{{1, 3, 4}}, [][]float64{{1, 2, 1}}, [][]bool{{false, true, false}}, []float64{6}, 0.5, 0.5)
+	rltest.Close(t, "by hand", adv, []float64{1.25, 1, 6}, 1e-12)
+}
+
 // What padding holds must not change one bit of a result or a gradient.
 func TestPaddingIsPoisonProof(t *testing.T) {
 	x := randomBatch(rltest.Rand(3), 6, 9, false)
