@@ -12,12 +12,12 @@ import (
 
 	"hhrlhf/kernel/engine"
 	"hhrlhf/kernel/setup"
-	"hhrlhf/rlhf"
+	"hhrlhf/rlhf/local"
 )
 
-// openLab makes the lab that the engine serves, on the backend that
-// GOMLX_BACKEND names, with its runs in a folder.
-var openLab func(ctx context.Context, runs string) (rlhf.Lab, error)
+// dataEnv names a folder of data sets, each a folder or file of that name: the
+// run's Data "hh-rlhf" is $HHRLHF_DATA/hh-rlhf.
+const dataEnv = "HHRLHF_DATA"
 
 // readyEnv marks a process whose environment is as XLA needs it.
 const readyEnv = "RLHF_ENGINE_ENV"
@@ -34,7 +34,8 @@ hand, on a GPU host for one, several notebooks can use it:
   laptop$  ssh -N -L /tmp/engine.sock:rlhf/engine.sock gpu &
   laptop$  RLHF_ENGINE_SOCK=/tmp/engine.sock rlhf lab
 
-GOMLX_BACKEND chooses the backend as in every GoMLX program.`,
+GOMLX_BACKEND chooses the backend as in every GoMLX program. HHRLHF_DATA names a
+folder of data sets: a run with Data "hh-rlhf" reads $HHRLHF_DATA/hh-rlhf.`,
 		bind: func(fs *flag.FlagSet) func(context.Context, []string) error {
 			socket := fs.String("socket", "", "`path` of the unix socket (default: engine.sock in the data folder)")
 			runs := fs.String("runs", "", "`folder` of the runs (default: runs in the data folder)")
@@ -60,18 +61,27 @@ func runEngine(ctx context.Context, d setup.Dirs, socket, runs string) error {
 	if runs == "" {
 		runs = filepath.Join(d.Data, "runs")
 	}
-	if openLab == nil {
-		return fmt.Errorf("engine: this build has no in-process lab to serve")
-	}
-	lab, err := openLab(ctx, runs)
+	// readyEnviron has seen to it that the variable is set.
+	lab, err := local.Open(local.Options{Dir: runs, Backend: os.Getenv("GOMLX_BACKEND"), Datasets: dataset})
 	if err != nil {
 		return err
 	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
-	return engine.Serve(ctx, engine.Options{Socket: socket, Lab: lab, Log: log,
-		Ready: func() {
-			log.Info("engine ready", "socket", socket, "runs", runs, "backend", os.Getenv("GOMLX_BACKEND"))
-		}})
+	log.Info("backend open", "backend", os.Getenv("GOMLX_BACKEND"), "runs", runs)
+	return engine.Serve(ctx, engine.Options{Socket: socket, Lab: lab, Log: log})
+}
+
+// dataset finds a data set by name, "" if there is none.
+func dataset(name string) (string, error) {
+	root := os.Getenv(dataEnv)
+	if root == "" || !filepath.IsLocal(name) {
+		return "", nil
+	}
+	path := filepath.Join(root, name)
+	if _, err := os.Stat(path); err != nil {
+		return "", fmt.Errorf("engine: %s=%s holds no %s: %w", dataEnv, root, name, err)
+	}
+	return path, nil
 }
 
 // readyEnviron starts the process anew with [setup.Env], once: the C library

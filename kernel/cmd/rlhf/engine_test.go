@@ -1,0 +1,35 @@
+package main
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"hhrlhf/kernel/setup"
+)
+
+func TestDataset(t *testing.T) {
+	t.Setenv(dataEnv, "")
+	if path, err := dataset("hh-rlhf"); path != "" || err != nil {
+		t.Errorf("without the variable: %q, %v", path, err)
+	}
+	root := t.TempDir()
+	t.Setenv(dataEnv, filepath.Dir(root))
+	if path, err := dataset(filepath.Base(root)); path != root || err != nil {
+		t.Errorf("got %q, %v, want %q", path, err, root)
+	}
+	if _, err := dataset("none"); err == nil || !strings.Contains(err.Error(), dataEnv+"=") {
+		t.Errorf("a name it does not hold: %v", err)
+	}
+	if path, err := dataset("../etc"); path != "" || err != nil {
+		t.Errorf("a way out: %q, %v", path, err)
+	}
+}
+
+func TestEngineRefusesAnEmptyBackend(t *testing.T) {
+	t.Setenv("GOMLX_BACKEND", "")
+	d := setup.Dirs{Data: t.TempDir()}
+	if err := runEngine(t.Context(), d, "", ""); err == nil || !strings.Contains(err.Error(), "set but empty") {
+		t.Errorf("error %v", err)
+	}
+}
