@@ -150,7 +150,7 @@ func commandPart(d Dirs) part {
 	return part{
 		name:    "rlhf",
 		ready:   func(context.Context) bool { return false },
-		install: func(ctx context.Context, log *pjrt.Progress) (bool, error) { return Rebuild(ctx, d, log) },
+		install: func(ctx context.Context, log *pjrt.Progress) (bool, error) { return rebuild(ctx, d, log) },
 	}
 }
 
@@ -158,6 +158,19 @@ func commandPart(d Dirs) part {
 // and reports whether it changed. A running copy keeps running: the new one takes
 // its name, not its place on disk.
 func Rebuild(ctx context.Context, d Dirs, log *pjrt.Progress) (changed bool, err error) {
+	if err := os.MkdirAll(d.Data, 0o755); err != nil {
+		return false, fmt.Errorf("setup: %w", err)
+	}
+	unlock, err := pjrt.Lock(ctx, d.lock(), log)
+	if err != nil {
+		return false, fmt.Errorf("setup: %w", err)
+	}
+	defer unlock()
+	return rebuild(ctx, d, log)
+}
+
+// rebuild is Rebuild for who holds the lock.
+func rebuild(ctx context.Context, d Dirs, log *pjrt.Progress) (changed bool, err error) {
 	if err := os.MkdirAll(d.Bin(), 0o755); err != nil {
 		return false, err
 	}
