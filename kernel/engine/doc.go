@@ -39,8 +39,8 @@
 //
 // Device calls run one at a time, first come first served; a stretch of steps is
 // one call. All others never wait. A stream is one JSON object a line: an
-// rlhf.Event, or {"error", "kind"} as the last line of a stream that did not
-// reach its end. Training does not wait for whoever reads the stream.
+// rlhf.Event, or in the last line "end", or the "error" that was in the way. A
+// stream without either was cut off. Training does not wait for whoever reads it.
 //
 // # Ends
 //

@@ -129,7 +129,7 @@ func TestBadRequests(t *testing.T) {
 		{"not JSON", "POST", "/v1/ppo/p", `policy`, 400, wire.KindInvalid, "invalid character"},
 		{"two values", "POST", "/v1/ppo/p", `{} {}`, 400, wire.KindInvalid, "more than one JSON value"},
 		{"empty body", "POST", "/v1/ppo/p/steps", ``, 400, wire.KindInvalid, "EOF"},
-		{"too large", "POST", "/v1/ppo/p", `{"policy":"` + strings.Repeat("x", 1000) + `"}`, 413, wire.KindTooLarge, "exceeds 1000 bytes"},
+		{"too large", "POST", "/v1/ppo/p", `{"policy":"` + strings.Repeat("x", 20<<20) + `"}`, 413, wire.KindTooLarge, "exceeds 1000 bytes"},
 		{"invalid config", "POST", "/v1/ppo/p", `{"policy":"lm","pm":"pm","kl_coef":-1}`, 422, wire.KindLab, "KLCoef"},
 		{"bad name", "POST", "/v1/ppo/..%2Fp", ppoConfig, 422, wire.KindLab, `run name "../p"`},
 		{"dots", "POST", "/v1/ppo/%2E%2E", ppoConfig, 422, wire.KindLab, `run name ".."`},
@@ -156,6 +156,10 @@ func TestProtocolMismatch(t *testing.T) {
 		e := c.fails(409, "GET", "/v1/status", "", wire.HeaderProtocol, theirs)
 		if e.Kind != wire.KindProtocol || !strings.Contains(e.Message, want) || !strings.Contains(e.Message, "abc123") || !strings.Contains(e.Message, "estart the kernel") {
 			t.Errorf("%s: %+v", theirs, e)
+		}
+		e = c.fails(409, "POST", "/v1/ppo/p/score", strings.Repeat("x", 20<<20), wire.HeaderProtocol, theirs)
+		if e.Kind != wire.KindProtocol {
+			t.Errorf("with a batch, %s: %+v", theirs, e)
 		}
 		var hello wire.Hello
 		c.ok("GET", "/v1/version", "", &hello, wire.HeaderProtocol, theirs) // answers everybody

@@ -110,11 +110,11 @@ func (s *server) common(next http.Handler) http.Handler {
 		w.Header().Set(wire.HeaderVersion, s.o.Version)
 		if theirs := r.Header.Get(wire.HeaderProtocol); theirs != "" && r.URL.Path != "/v1/version" {
 			if err := wire.CheckProtocol(wire.ProtocolID(), s.o.Version, theirs); err != nil {
+				swallow(r)
 				s.fail(w, err)
 				return
 			}
 		}
-		r.Body = http.MaxBytesReader(w, r.Body, s.o.MaxBody)
 		if err := s.protect(r.Method+" "+r.URL.Path, func() error { next.ServeHTTP(w, r); return nil }); err != nil {
 			s.fail(w, err)
 		}
@@ -132,7 +132,7 @@ func read[T any](s *server, f func(*http.Request) (T, error)) http.HandlerFunc {
 // device handles a call that needs the device.
 func device[Q, T any](s *server, what string, f func(l rlhf.Lab, name string, q Q) (T, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		q, err := decode[Q](r)
+		q, err := decode[Q](r, s.o.MaxBody)
 		if err != nil {
 			s.fail(w, err)
 			return
@@ -234,16 +234,16 @@ func (s *server) lookup(id string) (*call, error) {
 
 // decode reads a request's body to its end, without which the server would not
 // notice that the client has gone. It refuses fields it does not know.
-func decode[Q any](r *http.Request) (Q, error) {
+func decode[Q any](r *http.Request, limit int64) (Q, error) {
 	var q Q
-	text, err := io.ReadAll(r.Body)
+	text, err := io.ReadAll(io.LimitReader(r.Body, limit+1))
 	if err != nil {
-		var tooLarge *http.MaxBytesError
-		if errors.As(err, &tooLarge) {
-			return q, &wire.Error{Kind: wire.KindTooLarge, Message: fmt.Sprintf(
-				"engine: the body of %s %s exceeds %d bytes: send fewer rows at a time", r.Method, r.URL.Path, tooLarge.Limit)}
-		}
 		return q, &wire.Error{Kind: wire.KindInvalid, Message: fmt.Sprintf("engine: body of %s %s: %v", r.Method, r.URL.Path, err)}
+	}
+	if int64(len(text)) > limit {
+		swallow(r)
+		return q, &wire.Error{Kind: wire.KindTooLarge, Message: fmt.Sprintf(
+			"engine: the body of %s %s exceeds %d bytes: send fewer rows at a time", r.Method, r.URL.Path, limit)}
 	}
 	if _, ok := any(q).(none); ok {
 		return q, nil
@@ -260,6 +260,12 @@ func decode[Q any](r *http.Request) (Q, error) {
 		return q, &wire.Error{Kind: wire.KindInvalid, Message: fmt.Sprintf("engine: body of %s %s: %v", r.Method, r.URL.Path, err)}
 	}
 	return q, nil
+}
+
+// swallow reads on in a body that is refused: closing a unix socket with unread
+// data takes the answer away from the other side.
+func swallow(r *http.Request) {
+	_, _ = io.Copy(io.Discard, io.LimitReader(r.Body, 1<<30))
 }
 
 // reply sends a result, or the error.

@@ -19,7 +19,7 @@ const drain = 10 * time.Second
 // number.
 func stream[Q any, R rlhf.Run](s *server, kind, what string, open func(rlhf.Lab, string) (R, error), ask func(R, Q) (r rlhf.Run, n int)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		q, err := decode[Q](r)
+		q, err := decode[Q](r, s.o.MaxBody)
 		if err != nil {
 			s.fail(w, err)
 			return
@@ -47,9 +47,11 @@ func stream[Q any, R rlhf.Run](s *server, kind, what string, open func(rlhf.Lab,
 			}
 			return s.forward(c, out, run.Steps(n), info.Step, info.Step+n)
 		})
+		last := wire.Line{End: err == nil}
 		if err != nil {
-			out.send(wire.Line{Err: wireError(err)})
+			last.Err = wireError(err)
 		}
+		out.send(last)
 	}
 }
 

@@ -1,7 +1,6 @@
 package lab
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,7 +9,6 @@ import (
 	"iter"
 	"math/rand/v2"
 	"net"
-	"net/http"
 	"os"
 	"syscall"
 	"time"
@@ -25,6 +23,8 @@ const (
 	patience = 4 * time.Second
 	// quiet is how long a call waits for the device before the cell says so.
 	quiet = 2 * time.Second
+
+	statusOK = 200
 )
 
 // errInterrupt is the cause of a context that SIGINT ended.
@@ -70,8 +70,8 @@ func (c *call) end() {
 // stop asks the engine to end the call at the next step boundary until ended is
 // closed or the connection is, and hangs up when patience is over.
 func (c *call) stop(ended <-chan struct{}) {
-	t := time.NewTimer(patience)
-	defer t.Stop()
+	limit := time.AfterFunc(patience, c.hangUp) // also where the engine does not answer at all
+	defer limit.Stop()
 	again := time.NewTicker(50 * time.Millisecond)
 	defer again.Stop()
 	for asked := false; ; {
@@ -84,37 +84,30 @@ func (c *call) stop(ended <-chan struct{}) {
 			return
 		case <-c.conn.Done():
 			return
-		case <-t.C:
-			c.hangUp()
-			return
 		case <-again.C:
 		}
 	}
 }
 
 // about makes a request that concerns this call.
-func (c *call) about(method string, reply any) error {
-	req, err := http.NewRequestWithContext(c.conn, method, "http://engine/v1/calls/"+c.id, nil)
+func (c *call) about(method string, v any) error {
+	resp, err := c.s.roundTrip(c.conn, method, "/v1/calls/"+c.id, nil, nil)
 	if err != nil {
 		return err
 	}
-	resp, err := c.s.http.Do(req)
-	if err != nil {
-		return err
+	defer resp.close()
+	if resp.status != statusOK {
+		return errors.New(resp.line)
 	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return errors.New(resp.Status)
-	}
-	if reply == nil {
+	if v == nil {
 		return nil
 	}
-	return json.NewDecoder(resp.Body).Decode(reply)
+	return json.NewDecoder(resp.body).Decode(v)
 }
 
 // send sends the request and returns the reply once it begins. It waits for an
 // engine that is starting.
-func (c *call) send(method, path string, body any) (*http.Response, error) {
+func (c *call) send(method, path string, body any) (*reply, error) {
 	if err := context.Cause(c.ctx); err != nil {
 		return nil, c.ended(err)
 	}
@@ -128,18 +121,16 @@ func (c *call) send(method, path string, body any) (*http.Response, error) {
 			return nil, fmt.Errorf("lab: %s: %w", c.what, err)
 		}
 	}
+	header := map[string]string{
+		wire.HeaderProtocol: wire.ProtocolID(),
+		wire.HeaderVersion:  wire.Version(),
+		wire.HeaderClient:   fmt.Sprintf("pid %d", os.Getpid()),
+		wire.HeaderCall:     c.id,
+	}
 	start := time.Now()
 	told := false
 	for pause := 10 * time.Millisecond; ; pause = min(2*pause, 250*time.Millisecond) {
-		req, err := http.NewRequestWithContext(c.conn, method, "http://engine"+path, bytes.NewReader(text))
-		if err != nil {
-			return nil, fmt.Errorf("lab: %s: %w", c.what, err)
-		}
-		req.Header.Set(wire.HeaderProtocol, wire.ProtocolID())
-		req.Header.Set(wire.HeaderVersion, wire.Version())
-		req.Header.Set(wire.HeaderClient, fmt.Sprintf("pid %d", os.Getpid()))
-		req.Header.Set(wire.HeaderCall, c.id)
-		resp, err := c.s.http.Do(req)
+		resp, err := c.s.roundTrip(c.conn, method, path, header, text)
 		switch {
 		case err == nil:
 			return c.check(resp)
@@ -172,23 +163,23 @@ func starting(err error) bool {
 }
 
 // check returns the reply, or the error that it is.
-func (c *call) check(resp *http.Response) (*http.Response, error) {
-	theirs := resp.Header.Get(wire.HeaderProtocol)
-	if err := wire.CheckProtocol(theirs, resp.Header.Get(wire.HeaderVersion), wire.ProtocolID()); err != nil {
-		resp.Body.Close()
+func (c *call) check(resp *reply) (*reply, error) {
+	theirs := resp.header.Get(wire.HeaderProtocol)
+	if err := wire.CheckProtocol(theirs, resp.header.Get(wire.HeaderVersion), wire.ProtocolID()); err != nil {
+		resp.close()
 		return nil, fmt.Errorf("lab: %w", err)
 	}
-	if resp.StatusCode == http.StatusOK {
+	if resp.status == statusOK {
 		return resp, nil
 	}
-	defer resp.Body.Close()
+	defer resp.close()
 	e := new(Error)
-	text, err := io.ReadAll(resp.Body)
+	text, err := io.ReadAll(resp.body)
 	if err == nil {
 		err = json.Unmarshal(text, e)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("lab: %s: the engine answered %q with a body that cannot be read: %w", c.what, resp.Status, err)
+		return nil, fmt.Errorf("lab: %s: the engine answered %q with a body that cannot be read: %w", c.what, resp.line, err)
 	}
 	return nil, c.remote(e)
 }
@@ -236,7 +227,7 @@ func ask[T any](s *Session, what, method, path string, body any) (T, error) {
 	var v T
 	c := s.begin(what)
 	defer c.end()
-	if method != http.MethodGet {
+	if method != "GET" {
 		t := time.AfterFunc(quiet, c.announce)
 		defer t.Stop()
 	}
@@ -244,8 +235,8 @@ func ask[T any](s *Session, what, method, path string, body any) (T, error) {
 	if err != nil {
 		return v, err
 	}
-	defer resp.Body.Close()
-	if err := json.NewDecoder(resp.Body).Decode(&v); err != nil {
+	defer resp.close()
+	if err := json.NewDecoder(resp.body).Decode(&v); err != nil {
 		if c.ctx.Err() != nil {
 			return v, c.ended(context.Cause(c.ctx))
 		}
@@ -257,7 +248,7 @@ func ask[T any](s *Session, what, method, path string, body any) (T, error) {
 // announce tells the reader of the cell what the call waits for, if it does.
 func (c *call) announce() {
 	var state wire.Call
-	if err := c.about(http.MethodGet, &state); err == nil && state.Waiting != "" {
+	if err := c.about("GET", &state); err == nil && state.Waiting != "" {
 		fmt.Fprintf(os.Stderr, "%s: waiting, %s\n", c.what, state.Waiting)
 	}
 }
@@ -267,19 +258,19 @@ func (s *Session) events(what, path string, body any) iter.Seq2[rlhf.Event, erro
 	return func(yield func(rlhf.Event, error) bool) {
 		c := s.begin(what)
 		defer c.end()
-		resp, err := c.send(http.MethodPost, path, body)
+		resp, err := c.send("POST", path, body)
 		if err != nil {
 			yield(rlhf.Event{}, err)
 			return
 		}
-		defer resp.Body.Close()
-		d := json.NewDecoder(resp.Body)
+		defer resp.close()
+		d := json.NewDecoder(resp.body)
 		last := 0
 		for {
 			var line wire.Line
 			err := d.Decode(&line)
 			switch {
-			case err == io.EOF:
+			case err == nil && line.End:
 				return
 			case err != nil && c.ctx.Err() != nil:
 				yield(rlhf.Event{Step: last}, c.ended(context.Cause(c.ctx)))
@@ -293,7 +284,7 @@ func (s *Session) events(what, path string, body any) iter.Seq2[rlhf.Event, erro
 			}
 			last = line.Step
 			if !yield(line.ToEvent(), nil) {
-				c.settle(resp.Body)
+				c.settle(resp.body)
 				return
 			}
 		}

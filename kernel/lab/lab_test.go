@@ -50,12 +50,16 @@ func start(t testing.TB, o enginetest.Options) (*enginetest.Lab, *lab.Session, s
 
 func serve(t testing.TB, l rlhf.Lab, socket string) {
 	t.Helper()
+	serveWith(t, engine.Options{Lab: l, Socket: socket})
+}
+
+func serveWith(t testing.TB, o engine.Options) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	ready := make(chan struct{})
 	done := make(chan error, 1)
-	go func() {
-		done <- engine.Serve(ctx, engine.Options{Socket: socket, Lab: l, Ready: func() { close(ready) }})
-	}()
+	o.Ready = func() { close(ready) }
+	go func() { done <- engine.Serve(ctx, o) }()
 	<-ready
 	t.Cleanup(func() {
 		cancel()
@@ -630,6 +634,66 @@ func TestNoEngine(t *testing.T) {
 func runOf(s *lab.Session) rlhf.PPORun {
 	run, _ := s.OpenPPO("p")
 	return run
+}
+
+// An interrupt ends a call even if the engine is frozen, before GoNB loses its
+// patience with the cell after 5 s.
+func TestFrozenEngine(t *testing.T) {
+	socket := filepath.Join(shortDir(t), "s")
+	l, err := net.Listen("unix", socket) // accepts nothing, answers nothing
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	start := time.Now()
+	_, err = lab.Open(lab.Options{Socket: socket}).With(ctx).Status()
+	if took := time.Since(start); !errors.Is(err, context.DeadlineExceeded) || took > 4800*time.Millisecond {
+		t.Errorf("after %v: %v", took, err)
+	}
+}
+
+// The engine may answer before it has read all that is sent to it.
+func TestTooLarge(t *testing.T) {
+	socket := filepath.Join(shortDir(t), "s")
+	fake := must[*enginetest.Lab](t)(enginetest.New(enginetest.Options{}))
+	serveWith(t, engine.Options{Lab: fake, Socket: socket, MaxBody: 10000})
+	s := lab.Open(lab.Options{Socket: socket})
+	must[rlhf.PMRun](t)(s.PM("judge", rlhf.PM{LM: "lm"}))
+	run := must[rlhf.PMRun](t)(s.OpenPM("judge"))
+	ts := []rlhf.Transcript{{Prompt: "p", Response: strings.Repeat("x", 20<<20)}}
+	_, err := run.Score(ts)
+	var e *lab.Error
+	if !errors.As(err, &e) || e.Kind != wire.KindTooLarge || !strings.Contains(e.Message, "exceeds 10000 bytes: send fewer rows") {
+		t.Errorf("got %.300v", err)
+	}
+	if _, err := run.Score(ts[:0]); err != nil {
+		t.Errorf("the next call: %v", err)
+	}
+}
+
+// Something else than an engine may listen.
+func TestNotAnEngine(t *testing.T) {
+	socket := filepath.Join(shortDir(t), "s")
+	l, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			c.Write([]byte("220 mail.example ESMTP\r\n"))
+			c.Close()
+		}
+	}()
+	if _, err := lab.Open(lab.Options{Socket: socket}).Status(); err == nil || !strings.Contains(err.Error(), "not an engine") {
+		t.Errorf("got %v", err)
+	}
 }
 
 func TestSize(t *testing.T) {

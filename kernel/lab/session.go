@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"net/http"
-	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -29,9 +26,8 @@ type Options struct {
 // A Session speaks to an engine. It implements rlhf.Lab, and is safe for use by
 // several goroutines.
 type Session struct {
-	o    Options
-	ctx  context.Context // of With
-	http *http.Client
+	o   Options
+	ctx context.Context // of With
 }
 
 var _ rlhf.Lab = (*Session)(nil)
@@ -51,18 +47,12 @@ func Open(o Options) *Session {
 	if o.Wait == 0 {
 		o.Wait = 20 * time.Second
 	}
-	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "unix", o.Socket)
-	}
-	return &Session{o: o, ctx: context.Background(), http: &http.Client{
-		// A connection per call costs microseconds, and none is ever stale.
-		Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true, DisableCompression: true},
-	}}
+	return &Session{o: o, ctx: context.Background()}
 }
 
 // With implements rlhf.Lab. An interrupt ends the calls of the result too.
 func (s *Session) With(ctx context.Context) rlhf.Lab {
-	return &Session{o: s.o, ctx: ctx, http: s.http}
+	return &Session{o: s.o, ctx: ctx}
 }
 
 // LM implements rlhf.Lab.
@@ -173,23 +163,14 @@ func (s *Session) noEngine(err error, waited time.Duration) error {
 	case s.o.Socket == "":
 		return fmt.Errorf("lab: RLHF_ENGINE_SOCK is not set, so there is %w to call: choose the kernel \"RLHF (GoNB)\", or set it to the socket of an engine that you have started", ErrNoEngine)
 	case errors.Is(err, os.ErrPermission):
-		return fmt.Errorf("lab: %w that may be used at %s: the socket belongs to another user (%v)", ErrNoEngine, s.o.Socket, reason(err))
+		return fmt.Errorf("lab: %w that may be used at %s: the socket belongs to another user (%v)", ErrNoEngine, s.o.Socket, err)
 	}
-	return fmt.Errorf("lab: %w answers at %s, waited %v (%v): restart the kernel; runs continue from disk%s", ErrNoEngine, s.o.Socket, waited, reason(err), s.logTail())
+	return fmt.Errorf("lab: %w answers at %s, waited %v (%v): restart the kernel; runs continue from disk%s", ErrNoEngine, s.o.Socket, waited, err, s.logTail())
 }
 
 // died explains that the engine was there when the call began.
 func (s *Session) died(what string, err error) error {
-	return fmt.Errorf("lab: %w any more: it ended during the %s (%v). What the run had done is on disk: run the cell again to go on, and if that does not help, restart the kernel%s", ErrNoEngine, what, reason(err), s.logTail())
-}
-
-// reason is err without the request's URL, which means nothing to the reader.
-func reason(err error) error {
-	var u *url.Error
-	if errors.As(err, &u) {
-		err = u.Err
-	}
-	return err
+	return fmt.Errorf("lab: %w any more: it ended during the %s (%v). What the run had done is on disk: run the cell again to go on, and if that does not help, restart the kernel%s", ErrNoEngine, what, err, s.logTail())
 }
 
 // logTail returns the last lines of the engine's log, ready to be appended.

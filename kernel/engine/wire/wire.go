@@ -88,11 +88,14 @@ type Call struct {
 	Waiting string `json:"waiting"`
 }
 
-// A Line is one line of a stream: an event, or the error that ends the stream.
+// A Line is one line of a stream: an event; or last, and alone in its line, the
+// error that ended the stretch, or End where there was none. A stream without a
+// last line was cut off.
 type Line struct {
 	rlhf.Event
 	Point *Point `json:"point,omitempty"` // takes the place of Event.Point
 	Err   *Error `json:"error,omitempty"`
+	End   bool   `json:"end,omitempty"`
 }
 
 // EventLine returns the line that carries an event.
