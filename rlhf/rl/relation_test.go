@@ -22,7 +22,7 @@ type batch struct {
 
 func randomBatch(rng *rand.Rand, b, r int, holes bool) batch {
 	m := func() [][]float64 { return rltest.Matrix(rng, b, r) }
-	x := batch{logp: m(), old: m(), ref: m(), value: m(), valueOld: m(), ret: m(), adv: m(), score: m2row(rng, b), mask: rltest.PrefixMask(rng, b, r)}
+	x := batch{logp: m(), old: m(), ref: m(), value: m(), valueOld: m(), ret: m(), adv: m(), score: vector(rng, b), mask: rltest.PrefixMask(rng, b, r)}
 	for i := range x.old {
 		for j := range x.old[i] {
 			x.old[i][j] = x.logp[i][j] + 0.3*x.old[i][j]
@@ -35,7 +35,7 @@ func randomBatch(rng *rand.Rand, b, r int, holes bool) batch {
 	return x
 }
 
-func m2row(rng *rand.Rand, n int) []float64 { return rltest.Matrix(rng, 1, n)[0] }
+func vector(rng *rand.Rand, n int) []float64 { return rltest.Matrix(rng, 1, n)[0] }
 
 func (x batch) poisoned(v float64) batch {
 	y := x
@@ -260,7 +260,7 @@ func TestAccumulationInvariance(t *testing.T) {
 
 func TestPreferenceLossDependsOnTheDifferenceOnly(t *testing.T) {
 	rng := rltest.Rand(9)
-	good, bad, margin := m2row(rng, 6), m2row(rng, 6), m2row(rng, 6)
+	good, bad, margin := vector(rng, 6), vector(rng, 6), vector(rng, 6)
 	mask := []bool{true, true, false, true, true, false}
 	opt := rl.PreferenceOptions{LabelSmoothing: 0.1}
 	shift := func(x []float64) (y []float64) {
