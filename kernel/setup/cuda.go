@@ -42,9 +42,17 @@ func installCUDA(ctx context.Context, d Dirs, log *pjrt.Progress) error {
 	if err := claim(d.CUDA()); err != nil {
 		return err
 	}
-	log.Printf("pip install: %s and %d NVIDIA packages, some 3 GB", firstRequirement(requirementsCUDA), strings.Count(requirementsCUDA, "==")-1)
-	// pip of the private environment: it is there by now, and new enough.
-	if err := pipInstall(ctx, log, d, d.Python(), requirementsCUDA, "--target", d.CUDA()); err != nil {
+	// One by one, so that an interrupt costs one wheel and not all of them.
+	wheels := filepath.Join(d.pip(), "wheels")
+	packages := splitLocked(requirementsCUDA)
+	for i, one := range packages {
+		log.Printf("pip download: %s (%d of %d, some 3 GB in all)", firstRequirement(one), i+1, len(packages))
+		if err := pip(ctx, log, d, one, "download", "--dest", wheels); err != nil {
+			return err
+		}
+	}
+	log.Printf("pip install: unpacking")
+	if err := pipInstall(ctx, log, d, requirementsCUDA, "--no-index", "--find-links", wheels, "--target", d.CUDA(), "--no-compile"); err != nil {
 		return err
 	}
 	if err := linkCUDA(d.CUDA()); err != nil {
@@ -111,6 +119,21 @@ func cudaLibs(d Dirs) []string {
 		dirs = append(dirs, filepath.Join(d.CUDA(), "nvidia", name, "lib"))
 	}
 	return dirs
+}
+
+// splitLocked cuts a locked requirements file into one per package.
+func splitLocked(locked string) []string {
+	var list []string
+	for line := range strings.Lines(locked) {
+		switch {
+		case strings.HasPrefix(line, "#"):
+		case strings.HasPrefix(line, " "):
+			list[len(list)-1] += line
+		default:
+			list = append(list, line)
+		}
+	}
+	return list
 }
 
 // firstRequirement is "name==version" of the first locked package.

@@ -228,6 +228,9 @@ func backendPart(ctx context.Context, d Dirs, probe Probe) Part {
 	cure := "unset GOMLX_BACKEND, or name a backend such as xla:cpu, xla:cuda or go"
 	if _, set := os.LookupEnv("GOMLX_BACKEND"); !set {
 		cure = cureSetup
+		if chosenBackend(d) == CUDA {
+			cure = "see the GPU above; to use the CPU: rlhf setup -backend cpu"
+		}
 		if p.Path != "" {
 			if _, err := os.Stat(p.Path); err != nil {
 				return judged(p, "its plugin is not installed", cure)

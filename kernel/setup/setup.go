@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"time"
 
 	"hhrlhf/internal/pjrt"
 )
@@ -64,13 +63,14 @@ func Ensure(ctx context.Context, o Options) (Installed, error) {
 	if err := os.MkdirAll(d.Data, 0o755); err != nil {
 		return Installed{}, fmt.Errorf("setup: %w; the folder must be writable, or set %s to one that is", err, pjrt.HomeEnv)
 	}
-	unlock, err := pjrt.Lock(ctx, d.lock(), pjrt.NewProgress(o.Progress, "setup"))
+	whole := pjrt.NewProgress(o.Progress, "setup")
+	unlock, err := pjrt.Lock(ctx, d.lock(), whole)
 	if err != nil {
 		return Installed{}, fmt.Errorf("setup: %w", err)
 	}
 	defer unlock()
 
-	start, changed := time.Now(), false
+	changed := false
 	for _, p := range parts {
 		if p.ready(ctx) {
 			continue
@@ -91,7 +91,7 @@ func Ensure(ctx context.Context, o Options) (Installed, error) {
 		return Installed{}, fmt.Errorf("setup: %w", err)
 	}
 	if changed {
-		pjrt.NewProgress(o.Progress, "setup").Printf("everything is in place, %.0f s in all (%s)", time.Since(start).Seconds(), d.Data)
+		whole.Printf("everything is in place (%s)", d.Data)
 	}
 	return Installed{Dirs: d, Backend: o.Backend, Plugin: pluginPath(d, o.Backend)}, nil
 }

@@ -385,7 +385,7 @@ func TestRemoveLeavesOthersFiles(t *testing.T) {
 func TestCUDA(t *testing.T) {
 	w := newWorld(t)
 	out := w.mustEnsure(setup.Options{Backend: setup.CUDA})
-	if !strings.Contains(out, "jax-cuda13-pjrt==0.10.0 and 15 NVIDIA packages") {
+	if !strings.Contains(out, "jax-cuda13-pjrt==0.10.0 (1 of 16") || !strings.Contains(out, "nvidia-nvvm==13.2.78 (16 of 16") {
 		t.Errorf("progress %q", out)
 	}
 	env, err := setup.Env(w.d, []string{"LD_LIBRARY_PATH=/mine"})

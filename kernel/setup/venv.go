@@ -49,7 +49,7 @@ func installVenv(ctx context.Context, d Dirs, python, version string, log *pjrt.
 			python, err, pjrt.Tail(out, 4))
 	}
 	log.Printf("pip install: JupyterLab and %d packages it needs", strings.Count(requirements, "==")-1)
-	if err := pipInstall(ctx, log, d, d.Python(), requirements); err != nil {
+	if err := pipInstall(ctx, log, d, requirements); err != nil {
 		return err
 	}
 	stamp := pjrt.Stamp{Version: "Python " + version, SHA256: digest(requirements)}
@@ -115,9 +115,16 @@ func pythonVersion(ctx context.Context, python string) (string, error) {
 }
 
 // pipInstall installs locked requirements, wheels only, each held to its hash.
-// What it has fetched lies in our cache until the part is finished.
-func pipInstall(ctx context.Context, log *pjrt.Progress, d Dirs, python, locked string, args ...string) error {
-	if err := os.MkdirAll(d.pip(), 0o755); err != nil {
+func pipInstall(ctx context.Context, log *pjrt.Progress, d Dirs, locked string, args ...string) error {
+	return pip(ctx, log, d, locked, append([]string{"install", "--no-warn-script-location"}, args...)...)
+}
+
+// pip runs a pip command of the private environment on locked requirements. Its
+// downloads and temporary files lie in our cache, which a finished part removes:
+// some are too large for the machine's folder of temporary files.
+func pip(ctx context.Context, log *pjrt.Progress, d Dirs, locked string, args ...string) error {
+	tmp := filepath.Join(d.pip(), "tmp")
+	if err := os.MkdirAll(tmp, 0o755); err != nil {
 		return err
 	}
 	file := filepath.Join(d.pip(), "requirements-"+digest(locked)[:8]+".txt")
@@ -126,12 +133,12 @@ func pipInstall(ctx context.Context, log *pjrt.Progress, d Dirs, python, locked 
 	}
 	stop := log.Every(15*time.Second, func() string { return "pip is still working" })
 	defer stop()
-	all := append([]string{"install", "--no-deps", "--only-binary=:all:", "--require-hashes",
-		"--no-warn-script-location", "--cache-dir", d.pip(), "--requirement", file}, args...)
-	out, err := pjrt.PipCommand(ctx, python, all...).CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("pip install: %w\n%s\npip uses your own configuration (see: python3 -m pip config list); "+
-			"what it has fetched is kept, so trying again goes on from there", err, pjrt.Tail(out, 8))
+	all := append(args, "--no-deps", "--only-binary=:all:", "--require-hashes", "--cache-dir", d.pip(), "--requirement", file)
+	cmd := pjrt.PipCommand(ctx, d.Python(), all...)
+	cmd.Env = append(cmd.Env, "TMPDIR="+tmp)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("pip %s: %w\n%s\npip uses your own configuration (see: python3 -m pip config list); "+
+			"what is fetched already is kept, so trying again goes on from there", args[0], err, pjrt.Tail(out, 8))
 	}
 	return nil
 }
