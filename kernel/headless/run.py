@@ -12,6 +12,7 @@ import sys
 import time
 
 import nbformat
+import nbformat.sign
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 
