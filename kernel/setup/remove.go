@@ -55,6 +55,10 @@ func Remove(ctx context.Context, d Dirs, progress io.Writer) (kept []string, err
 	if err := os.Remove(d.lock()); err != nil {
 		return nil, fmt.Errorf("setup: %w", err)
 	}
+	// The engine makes these two; runs are the user's, an empty folder is not.
+	for _, name := range []string{"runs", "engine"} {
+		os.Remove(filepath.Join(d.Data, name)) // fails if it holds anything, which is then listed below
+	}
 	// Folders go only when they are empty, the inner before the outer.
 	for _, dir := range []string{filepath.Join(d.Jupyter(), "kernels"), d.Jupyter(), d.pjrt(), d.Bin(), d.Cache, d.Data} {
 		if err := os.Remove(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -351,6 +351,9 @@ func TestRemoveLeavesOthersFiles(t *testing.T) {
 	w := newWorld(t)
 	w.mustEnsure(setup.Options{})
 	w.mustEnsure(setup.Options{Backend: setup.CUDA})
+	if err := os.Mkdir(filepath.Join(w.d.Data, "runs"), 0o755); err != nil { // an engine that was never used
+		t.Fatal(err)
+	}
 	if kept, err := setup.Remove(t.Context(), w.d, nil); err != nil || len(kept) != 0 {
 		t.Fatalf("kept %v, %v", kept, err)
 	}
