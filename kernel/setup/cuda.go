@@ -9,7 +9,7 @@ import (
 	"runtime"
 	"strings"
 
-	"hhrlhf/internal/pjrt"
+	"hhrlhf/rlhf/pjrt"
 )
 
 //go:embed requirements-cuda.txt

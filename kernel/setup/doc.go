@@ -6,7 +6,7 @@
 //
 // # Parts
 //
-//	plugin   XLA for the CPU (see internal/pjrt)
+//	plugin   XLA for the CPU (see rlhf/pjrt)
 //	tools    gonb, gopls and goimports: the `tool` lines of go.mod, by `go install tool`
 //	venv     JupyterLab and nbclient in a private virtual environment, versions and
 //	         hashes locked in requirements.txt

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"hhrlhf/internal/pjrt"
+	"hhrlhf/rlhf/pjrt"
 )
 
 // A Part is one line of [Doctor]'s report.

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"hhrlhf/internal/pjrt"
+	"hhrlhf/rlhf/pjrt"
 )
 
 // Env returns base (os.Environ, as a rule) with what a process that runs XLA

@@ -9,7 +9,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"hhrlhf/internal/pjrt"
+	"hhrlhf/rlhf/pjrt"
 )
 
 // Remove undoes [Ensure]: it deletes every file and folder that setup makes, the

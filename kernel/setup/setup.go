@@ -8,7 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"hhrlhf/internal/pjrt"
+	"hhrlhf/rlhf/pjrt"
 )
 
 // Backends that setup can install.

@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"hhrlhf/internal/pjrt"
+	"hhrlhf/rlhf/pjrt"
 	"hhrlhf/kernel/setup"
 )
 

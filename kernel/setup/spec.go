@@ -8,7 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"hhrlhf/internal/pjrt"
+	"hhrlhf/rlhf/pjrt"
 )
 
 // Jupyter's own folders lie below Dirs.Jupyter, so that neither the user's

@@ -17,7 +17,7 @@ import (
 
 	"golang.org/x/mod/modfile"
 
-	"hhrlhf/internal/pjrt"
+	"hhrlhf/rlhf/pjrt"
 )
 
 // A tool is one `tool` line of go.mod with the version its module is required at.

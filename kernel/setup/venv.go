@@ -12,7 +12,7 @@ import (
 	"strings"
 	"time"
 
-	"hhrlhf/internal/pjrt"
+	"hhrlhf/rlhf/pjrt"
 )
 
 //go:embed requirements.txt

@@ -107,6 +107,21 @@ func (h *host) say(what string) {
 	h.busy = what
 }
 
+// Close waits for the call that uses the device, writes nothing, and gives back
+// the memory and the locks of all loaded runs. The lab can go on being used.
+func (l *Lab) Close() error {
+	release, err := l.acquire("closing")
+	if err != nil {
+		return err
+	}
+	defer release()
+	s, err := l.Status()
+	for _, name := range s.Loaded {
+		l.unload(name)
+	}
+	return err
+}
+
 // Status implements rlhf.Lab.
 func (l *Lab) Status() (rlhf.Status, error) {
 	l.mu.Lock()
@@ -230,12 +245,7 @@ func (l *Lab) History(name string) ([]rlhf.Point, error) {
 		return nil, err
 	}
 	defer r.Close()
-	points, err := r.Metrics()
-	out := make([]rlhf.Point, len(points))
-	for i, p := range points {
-		out[i] = rlhf.Point(p)
-	}
-	return out, err
+	return r.Metrics()
 }
 
 // closer is a loaded run that can give its memory back.

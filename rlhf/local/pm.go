@@ -236,8 +236,8 @@ func (h *pmRun) Evaluate() (rlhf.PMEval, error) {
 		e.Step = m.done()
 		if w := m.corpus.world; w != nil {
 			gold := pm.Agreement("gold order", js, func(c rlhf.Comparison) (bool, bool) {
-				a, b := synth.Utility(w.Judge(c.Chosen)), synth.Utility(w.Judge(c.Rejected))
-				return a > b, a != b
+				margin := w.Margin(c, synth.Crowd{})
+				return margin > 0, margin != 0
 			})
 			e.Gold = &gold
 			e.Bayes = w.BayesAccuracy(m.held, synth.DefaultCrowd())

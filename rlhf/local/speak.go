@@ -63,7 +63,8 @@ func (s *speaker) answer(weights []*tensors.Tensor, prompts []string, o rlhf.Sam
 		for i := start; i < min(start+speakRows, len(ids)); i++ {
 			n := raw.Length[i-start]
 			row := raw.Tokens[i-start][:n]
-			r := rlhf.Sample{Prompt: prompts[i], Response: tokenizer.DecodeResponse(s.tok, row), Tokens: n, EOS: row[n-1] == s.tok.EOS()}
+			r := rlhf.Sample{Prompt: prompts[i], Tokens: n, EOS: row[n-1] == s.tok.EOS()}
+			r.Response = strings.ToValidUTF8(tokenizer.DecodeResponse(s.tok, row), "\ufffd")
 			r.Gold = judge(r.Prompt, r.Response)
 			out = append(out, r)
 		}

@@ -3,6 +3,7 @@ package ppo
 import (
 	"fmt"
 	"math/rand/v2"
+	"strings"
 
 	"github.com/gomlx/gomlx/core/tensors"
 
@@ -54,6 +55,7 @@ func (t *Trainer) fill(b *rlhf.Batch, raw *sample.Raw) {
 		b.Mask = append(b.Mask, mask)
 		b.Pieces = append(b.Pieces, pieces)
 		b.EOS = append(b.EOS, n > 0 && row[n-1] == t.tok.EOS())
-		b.Responses = append(b.Responses, tokenizer.DecodeResponse(t.tok, row[:n]))
+		// Tokens are bytes; a response may end in the middle of a character.
+		b.Responses = append(b.Responses, strings.ToValidUTF8(tokenizer.DecodeResponse(t.tok, row[:n]), "\ufffd"))
 	}
 }

@@ -9,20 +9,18 @@ import (
 	"math"
 	"path/filepath"
 	"slices"
+
+	"hhrlhf/rlhf"
 )
 
-// A Point is the metrics of one step. Its JSON form, which is a line of
-// metrics.jsonl, is one flat object, {"step":3,"objective/kl":0.1}, the keys in
-// order.
-type Point struct {
-	Step   int
-	Values map[string]float64
-}
+// A metricsLine is a line of metrics.jsonl: one flat object,
+// {"step":3,"objective/kl":0.1}, the keys in order.
+type metricsLine rlhf.Point
 
 const stepKey = "step"
 
 // MarshalJSON refuses values that JSON has no number for, and names them.
-func (p Point) MarshalJSON() ([]byte, error) {
+func (p metricsLine) MarshalJSON() ([]byte, error) {
 	if p.Step < 0 {
 		return nil, fmt.Errorf("step = %d, want 0 or more", p.Step)
 	}
@@ -53,7 +51,7 @@ func (p Point) MarshalJSON() ([]byte, error) {
 }
 
 // UnmarshalJSON reads what MarshalJSON writes.
-func (p *Point) UnmarshalJSON(line []byte) error {
+func (p *metricsLine) UnmarshalJSON(line []byte) error {
 	var fields map[string]json.Number
 	if err := json.Unmarshal(line, &fields); err != nil {
 		return err
@@ -82,7 +80,7 @@ func (p *Point) UnmarshalJSON(line []byte) error {
 // AppendMetrics adds one line to metrics.jsonl. Values must be finite: a NaN is an
 // error that names its metric, and nothing is written.
 func (r *Run) AppendMetrics(step int, values map[string]float64) error {
-	line, err := Point{step, values}.MarshalJSON()
+	line, err := metricsLine{step, values}.MarshalJSON()
 	if err != nil {
 		return fmt.Errorf("run: metrics of step %d of %q: %w", step, r.Name(), err)
 	}
@@ -92,15 +90,15 @@ func (r *Run) AppendMetrics(step int, values map[string]float64) error {
 // Metrics returns the lines of metrics.jsonl in the order in which they were
 // written. A last line that a crash has torn is passed over; any other broken line
 // is an error with its number.
-func (r *Run) Metrics() ([]Point, error) {
-	var points []Point
+func (r *Run) Metrics() ([]rlhf.Point, error) {
+	var points []rlhf.Point
 	path := filepath.Join(r.dir, metricsFile)
 	err := eachLine(path, func(number int, line []byte) error {
-		var p Point
+		var p metricsLine
 		if err := json.Unmarshal(line, &p); err != nil {
 			return fmt.Errorf("run: %s:%d: %w", path, number, err)
 		}
-		points = append(points, p)
+		points = append(points, rlhf.Point(p))
 		return nil
 	})
 	return points, err
@@ -166,7 +164,7 @@ func (r *Run) TruncateAfter(step int) error {
 	}
 	metrics := filepath.Join(r.dir, metricsFile)
 	err := keepLines(metrics, func(number int, line []byte) (bool, error) {
-		var p Point
+		var p metricsLine
 		if err := json.Unmarshal(line, &p); err != nil {
 			return false, fmt.Errorf("run: %s:%d: %w", metrics, number, err)
 		}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"hhrlhf/rlhf"
 	"hhrlhf/rlhf/run"
 )
 
@@ -35,10 +36,10 @@ func TestMetrics(t *testing.T) {
 	if points, err := r.Metrics(); err != nil || points != nil {
 		t.Errorf("a new run has metrics %v, %v", points, err)
 	}
-	want := []run.Point{
-		{0, map[string]float64{"loss/value": 1.0 / 3, "objective/kl": 0, "a": 1e-300}},
-		{3, map[string]float64{}},
-		{2, map[string]float64{"big": math.MaxFloat64, "neg": -2}},
+	want := []rlhf.Point{
+		{Step: 0, Values: map[string]float64{"loss/value": 1.0 / 3, "objective/kl": 0, "a": 1e-300}},
+		{Step: 3, Values: map[string]float64{}},
+		{Step: 2, Values: map[string]float64{"big": math.MaxFloat64, "neg": -2}},
 	}
 	for _, p := range want {
 		check(t, r.AppendMetrics(p.Step, p.Values))

@@ -9,7 +9,7 @@ import (
 	"slices"
 	"syscall"
 
-	"hhrlhf/internal/pjrt"
+	"hhrlhf/rlhf/pjrt"
 	"hhrlhf/kernel/launch"
 	"hhrlhf/kernel/setup"
 )

@@ -8,7 +8,7 @@ import (
 
 	"github.com/gomlx/compute"
 
-	"hhrlhf/internal/pjrt"
+	"hhrlhf/rlhf/pjrt"
 )
 
 var shared struct {
@@ -17,21 +17,24 @@ var shared struct {
 	err  error
 }
 
-// TestBackend returns the XLA backend that the tests of this process share. It
-// installs the CPU plugin where that is missing, as `rlhf setup` does; the
-// variable GOMLX_BACKEND, if set, chooses another backend.
+// TestSpec names the backend of the tests: GOMLX_BACKEND if it is set, else the
+// XLA plugin for the CPU, installed where it is missing, as `rlhf setup` does.
+var TestSpec = sync.OnceValues(func() (string, error) {
+	if spec := os.Getenv("GOMLX_BACKEND"); spec != "" {
+		return spec, nil
+	}
+	plugin, err := pjrt.Ensure(context.Background(), os.Stderr)
+	return "xla:" + plugin, err
+})
+
+// TestBackend returns the backend that the tests of this process share.
 func TestBackend(t testing.TB) compute.Backend {
 	t.Helper()
 	shared.once.Do(func() {
-		spec := os.Getenv("GOMLX_BACKEND")
-		if spec == "" {
-			var plugin string
-			if plugin, shared.err = pjrt.Ensure(context.Background(), os.Stderr); shared.err != nil {
-				return
-			}
-			spec = "xla:" + plugin
+		var spec string
+		if spec, shared.err = TestSpec(); shared.err == nil {
+			shared.be, shared.err = Open(spec)
 		}
-		shared.be, shared.err = Open(spec)
 	})
 	if shared.err != nil {
 		t.Fatal(shared.err)

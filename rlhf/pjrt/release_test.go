@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"hhrlhf/internal/pjrt"
+	"hhrlhf/rlhf/pjrt"
 )
 
 func TestCheckPlugin(t *testing.T) {

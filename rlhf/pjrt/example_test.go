@@ -6,7 +6,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"hhrlhf/internal/pjrt"
+	"hhrlhf/rlhf/pjrt"
 )
 
 func ExampleBackend() {

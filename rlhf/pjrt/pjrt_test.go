@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"hhrlhf/internal/pjrt"
+	"hhrlhf/rlhf/pjrt"
 )
 
 // fakeSource leaves content in the stage, or fails with err, and counts.

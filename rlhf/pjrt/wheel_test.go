@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"hhrlhf/internal/pjrt"
+	"hhrlhf/rlhf/pjrt"
 )
 
 // makeWheel writes a wheel with one small plugin and returns its description.

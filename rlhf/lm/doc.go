@@ -1,0 +1,25 @@
+// Package lm is the language model: a decoder-only transformer, its training by
+// next-token cross-entropy, and the one function through which every
+// log-probability is computed.
+//
+// [Net] is the forward pass over graph nodes; sampling, preference models and PPO
+// build on it. [Shape] says how large it is and lists its weights in the order in
+// which every program takes them. [Trainer] trains it on packed rows.
+//
+// Elsewhere the first stage of RLHF is supervised finetuning (SFT); the paper has
+// none. A language model trained on transcripts is the initial policy.
+//
+// # Shapes
+//
+// Rows are tokens, segments and positions, [B, T] int32 each. Segment 0 is
+// padding; tokens see earlier tokens of their own segment only.
+//
+// # Differences from the paper
+//
+// The paper's decoders have d_model = 128·n_layer and d_ff = 4·d_model (Askell et
+// al. 2021, appendix A); heads, positions, normalisation, initialisation,
+// optimiser and learning rate are not stated. Here: pre-LN and GELU as in GPT-2,
+// learned absolute positions, head tied to the embedding, AdamW with cosine decay
+// to a tenth. Transcripts are packed without seeing each other, so that training
+// and RL present a transcript in the same way.
+package lm
