@@ -45,7 +45,7 @@ type Options struct {
 	// Grace is how long the engine may take to end after SIGTERM; 0: 4 s, for
 	// Jupyter waits 5 s before it kills.
 	Grace time.Duration
-	// Warm is when an unused kernel warms gopls up; 0: after 2 s, negative: never.
+	// Warm is how long a kernel is idle before it warms gopls up, once; 0: 2 s, negative: never.
 	Warm time.Duration
 }
 

@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"sync"
 	"syscall"
+	"time"
 	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
@@ -110,14 +111,37 @@ func packets(f *os.File) {
 	}
 }
 
+// linger is how long copyRunes waits for the rest of a line. Go's runtime
+// prints a panic in small pieces, each of which would be an output of its own.
+const linger = 5 * time.Millisecond
+
 // copyRunes copies in writes of at most packetSize bytes that end with a whole
-// rune. Bytes that are no UTF-8 pass unchanged.
+// rune and, where that costs no more than linger, with a line. Bytes that are
+// no UTF-8 pass unchanged.
 func copyRunes(to io.Writer, from io.Reader) error {
+	timed, _ := from.(interface{ SetReadDeadline(time.Time) error })
 	buf := make([]byte, packetSize)
-	held := 0 // bytes of an unfinished rune at the beginning of buf
+	held := 0 // bytes at the beginning of buf that are yet to be written
+	waits := false
 	for {
 		n, err := from.Read(buf[held:])
 		n += held
+		if partial := err == nil && n < len(buf) && n > 0 && buf[n-1] != '\n'; partial && timed != nil {
+			if !waits { // else the deadline stands
+				waits = timed.SetReadDeadline(time.Now().Add(linger)) == nil
+			}
+			if waits {
+				held = n
+				continue
+			}
+		}
+		if waits {
+			waits = false
+			timed.SetReadDeadline(time.Time{})
+			if errors.Is(err, os.ErrDeadlineExceeded) {
+				err = nil
+			}
+		}
 		cut := n
 		if err == nil {
 			cut = n - unfinished(buf[:n])

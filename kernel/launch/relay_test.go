@@ -3,9 +3,11 @@ package launch
 import (
 	"bytes"
 	"io"
+	"os"
 	"strings"
 	"testing"
 	"testing/iotest"
+	"time"
 	"unicode/utf8"
 )
 
@@ -61,3 +63,45 @@ func FuzzCopyRunes(f *testing.F) {
 		}
 	})
 }
+
+// TestCopyRunesJoinsPieces writes a line in pieces into a pipe, and the
+// beginning of another one that nothing follows.
+func TestCopyRunesJoinsPieces(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	var out writes
+	seen := make(chan string, 10)
+	done := make(chan error)
+	go func() {
+		done <- copyRunes(writerFunc(func(b []byte) (int, error) { seen <- string(b); return out.Write(b) }), r)
+	}()
+	for _, piece := range []string{"panic: ", "boo", "m\n", "prompt\xe8\xaa"} {
+		io.WriteString(w, piece)
+	}
+	var got string
+	for got != "panic: boom\nprompt" {
+		select {
+		case piece := <-seen:
+			if got == "" && !strings.HasPrefix(piece, "panic: boom\n") {
+				t.Errorf("first write %q, want the whole line", piece)
+			}
+			got += piece
+		case <-time.After(10 * time.Second):
+			t.Fatalf("got %q, want a line and what follows without half a rune", got)
+		}
+	}
+	w.Close()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if got := string(bytes.Join(out, nil)); got != "panic: boom\nprompt\xe8\xaa" {
+		t.Errorf("in all %q", got)
+	}
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(b []byte) (int, error) { return f(b) }

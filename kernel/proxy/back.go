@@ -29,13 +29,22 @@ type back struct {
 
 	shell, stdin, iopub, hb zmq4.Socket // nil until connected
 
-	connected   bool
-	probed      bool // the probe's reply has come
-	ready       bool // and its idle status: both directions work
-	nextProbe   time.Time
-	warmAt      time.Time
-	interrupted chan struct{}
+	started   time.Time
+	connected bool
+	probed    bool // the probe's reply has come
+	ready     bool // and its idle status: both directions work
+	nextProbe time.Time
+	warmed    bool // gopls was asked for something
 }
+
+// assistAfter is the age from which gonb v0.11.5 answers completions: it tries
+// to connect to gopls for the first time 12 s after starting it
+// (goplsclient.ConnectTimeout), and a request before that keeps gonb, cells
+// included, waiting until then.
+const assistAfter = 12500 * time.Millisecond
+
+// assists reports whether gonb can be asked for completions.
+func (k *back) assists() bool { return k != nil && k.ready && time.Since(k.started) > assistAfter }
 
 // source says where an event comes from.
 type source int
@@ -82,7 +91,7 @@ func (p *Proxy) startBack(ctx context.Context) error {
 		return fmt.Errorf("proxy: start gonb: %w", err)
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	k := &back{gen: p.gen, gonb: gonb, dir: dir, cancel: cancel}
+	k := &back{gen: p.gen, gonb: gonb, dir: dir, cancel: cancel, started: time.Now()}
 	p.back = k
 	go func() {
 		select {

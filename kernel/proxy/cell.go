@@ -22,7 +22,6 @@ type cell struct {
 
 // execute queues a cell.
 func (p *Proxy) execute(m *Message) {
-	p.executed = true
 	content := map[string]any{}
 	decode(m, &content)
 	code, ok := content["code"].(string)
@@ -131,7 +130,7 @@ func (p *Proxy) finish(c *cell) {
 		return
 	}
 	p.broadcast(c.idle)
-	p.running = nil
+	p.running, p.idleFrom = nil, time.Now()
 	c.end()
 	if c.failed && c.stopOnError {
 		p.abortQueue()

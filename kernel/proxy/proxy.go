@@ -25,7 +25,7 @@ type Options struct {
 	History string        // path of the history, empty: kept in memory
 	Version string        // of this kernel, shown by kernel_info
 	Grace   time.Duration // from an interrupt to SIGKILL, 0: 5 s, which is gonb's own
-	Warm    time.Duration // an unused kernel completes something after this time, so that gopls is warm; 0: never
+	Warm    time.Duration // a kernel that was idle for so long completes something, once, so that gopls is warm; 0: never
 	Log     *log.Logger   // nil: the standard logger
 }
 
@@ -50,7 +50,7 @@ type Proxy struct {
 	waiting  []*Message     // comm messages for a gonb that is not ready
 	comms    map[string]string
 	history  *History
-	executed bool // a cell has come
+	idleFrom time.Time // the end of the last cell
 
 	running     *cell
 	queue       []*cell
@@ -194,9 +194,10 @@ func (p *Proxy) tick(ctx context.Context, now time.Time) error {
 	if k := p.back; k != nil && k.connected && !k.ready && now.After(k.nextProbe) {
 		p.probe()
 	}
-	if k := p.back; k != nil && k.ready && !p.executed && !k.warmAt.IsZero() && now.After(k.warmAt) {
-		k.warmAt = time.Time{}
-		p.toGonb("complete_request", map[string]any{"code": "%%\nfmt.Printl", "cursor_pos": len("%%\nfmt.Printl")})
+	if k := p.back; k.assists() && !k.warmed && p.o.Warm > 0 && p.running == nil && now.Sub(p.idleFrom) > p.o.Warm {
+		k.warmed = true
+		const code = "%%\nfmt.Printl"
+		p.toGonb("complete_request", map[string]any{"code": code, "cursor_pos": len(code)})
 	}
 	if !p.startAt.IsZero() && now.After(p.startAt) {
 		p.startAt = time.Time{}
@@ -217,9 +218,6 @@ func (p *Proxy) probe() {
 func (p *Proxy) gonbReady() {
 	p.failures = 0
 	p.back.ready = true
-	if p.o.Warm > 0 && !p.executed {
-		p.back.warmAt = time.Now().Add(p.o.Warm)
-	}
 	for _, a := range p.askInfo {
 		p.answer(a, "kernel_info_reply", p.info)
 		p.showIdle()

@@ -118,8 +118,9 @@ func (p *Proxy) showIdle() {
 }
 
 // assist passes complete_request and inspect_request on. gonb would answer them
-// after the running cell, when nobody waits any more: then the answer is
-// "nothing found", at once.
+// after the running cell, when nobody waits any more, and hold cells up for
+// those that come before it has found gopls: then the answer is "nothing
+// found", at once.
 func (p *Proxy) assist(a asked) {
 	content := map[string]any{}
 	decode(a.m, &content)
@@ -128,7 +129,7 @@ func (p *Proxy) assist(a asked) {
 	if !ok {
 		pos = float64(len([]rune(code)))
 	}
-	if p.running != nil || p.back == nil || !p.back.ready {
+	if p.running != nil || !p.back.assists() {
 		if a.m.Header.Type == "complete_request" {
 			p.answer(a, "complete_reply", map[string]any{"status": "ok", "matches": []string{},
 				"cursor_start": int(pos), "cursor_end": int(pos), "metadata": map[string]any{}})
