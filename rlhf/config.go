@@ -181,7 +181,7 @@ func (c LM) Filled() LM {
 	if Synthetic(c.Data) {
 		fill(&c.Rows, c.Size, [3]int{2000, 12000, 100000})
 		fill(&c.Vocab, c.Size, [3]int{512, 768, 2048})
-		fill(&c.Context, c.Size, [3]int{64, 128, 256})
+		fill(&c.Context, c.Size, [3]int{64, 64, 256})
 		fill(&c.HeldOut, c.Size, same(0.02))
 	}
 	fill(&c.HeldOut, c.Size, same(0.1))
@@ -191,7 +191,7 @@ func (c LM) Filled() LM {
 	fill(&c.Width, c.Size, [3]int{64, 128, 512})
 	fill(&c.Heads, c.Size, [3]int{2, 4, 8})
 	fill(&c.Batch, c.Size, [3]int{8, 16, 32})
-	fill(&c.Planned, c.Size, [3]int{60, 450, 10000})
+	fill(&c.Planned, c.Size, [3]int{60, 600, 10000})
 	fill(&c.LearningRate, c.Size, [3]float64{3e-3, 3e-3, 6e-4})
 	fill(&c.Warmup, c.Size, [3]int{10, 40, 200})
 	fill(&c.ClipNorm, c.Size, same(1.0))
@@ -233,8 +233,8 @@ func (c PPO) Filled() PPO {
 	fill(&c.Gamma, c.Size, same(1.0))
 	fill(&c.Lambda, c.Size, same(0.95))
 	fill(&c.Temperature, c.Size, same(1.0))
-	fill(&c.LearningRate, c.Size, [3]float64{3e-4, 3e-4, 1e-5})
-	fill(&c.ValueLearningRate, c.Size, [3]float64{1e-3, 1e-3, 3e-5})
+	fill(&c.LearningRate, c.Size, [3]float64{1e-4, 1e-4, 1e-5})
+	fill(&c.ValueLearningRate, c.Size, [3]float64{3e-4, 3e-4, 3e-5})
 	fill(&c.ClipNorm, c.Size, same(1.0))
 	return c
 }
