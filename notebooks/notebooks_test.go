@@ -89,10 +89,9 @@ func TestExecute(t *testing.T) {
 			if needsData[path] && os.Getenv("HHRLHF_DATA") == "" {
 				t.Skip("HHRLHF_DATA is not set: it names the folder that holds hh-rlhf/, which this notebook reads")
 			}
-			t.Setenv("RLHF_RUNS", t.TempDir()) // nothing of an earlier execution
 			out := filepath.Join(t.TempDir(), "out.ipynb")
 			err := headless.Run(t.Context(), path, headless.Options{
-				Dirs: in.Dirs, Out: out, Size: "tiny", Report: headless.Printer(os.Stderr, path), Stderr: os.Stderr,
+				Dirs: in.Dirs, Out: out, Size: "tiny", Runs: t.TempDir(), Report: headless.Printer(os.Stderr, path), Stderr: os.Stderr,
 			})
 			if err != nil {
 				t.Fatal(err)

@@ -33,6 +33,9 @@ var script string
 // SizeEnv carries a notebook's one dial to its cells.
 const SizeEnv = "RLHF_SIZE"
 
+// RunsEnv names the folder in which the engine keeps its runs.
+const RunsEnv = "RLHF_RUNS"
+
 // Sizes are the values of the dial.
 var Sizes = []string{"tiny", "default", "large"}
 
@@ -41,6 +44,7 @@ type Options struct {
 	Dirs   setup.Dirs
 	Out    string      // file to save the executed notebook to; "" saves nothing
 	Size   string      // one of Sizes; "" leaves the environment as it is
+	Runs   string      // folder of the runs; "" leaves the environment as it is
 	Kernel string      // kernelspec; "" is setup.KernelName
 	Report func(Event) // called for each event, in order; nil for none
 	Stderr io.Writer   // what the kernel writes outside of cells; nil discards it
@@ -115,6 +119,9 @@ func Run(ctx context.Context, notebook string, o Options) error {
 	cmd.Env = setup.JupyterEnv(o.Dirs, os.Environ())
 	if o.Size != "" {
 		cmd.Env = append(cmd.Env, SizeEnv+"="+o.Size)
+	}
+	if o.Runs != "" {
+		cmd.Env = append(cmd.Env, RunsEnv+"="+o.Runs)
 	}
 	cmd.Stderr = o.Stderr
 	// Its own group, so that Ctrl-C reaches the kernel through nbclient, in order;

@@ -11,7 +11,9 @@ import (
 	"syscall"
 
 	"hhrlhf/kernel/engine"
+	"hhrlhf/kernel/headless"
 	"hhrlhf/kernel/setup"
+	"hhrlhf/rlhf/data"
 	"hhrlhf/rlhf/local"
 )
 
@@ -38,7 +40,7 @@ GOMLX_BACKEND chooses the backend as in every GoMLX program. HHRLHF_DATA names a
 folder of data sets: a run with Data "hh-rlhf" reads $HHRLHF_DATA/hh-rlhf.`,
 		bind: func(fs *flag.FlagSet) func(context.Context, []string) error {
 			socket := fs.String("socket", "", "`path` of the unix socket (default: engine.sock in the data folder)")
-			runs := fs.String("runs", "", "`folder` of the runs (default: runs in the data folder)")
+			runs := fs.String("runs", os.Getenv(headless.RunsEnv), "`folder` of the runs (default: $"+headless.RunsEnv+", else runs in the data folder)")
 			repo := fs.String("repo", "", "`folder` of the module, the one around the working folder by default")
 			return func(ctx context.Context, _ []string) error {
 				d, err := setup.FindDirs(*repo)
@@ -62,7 +64,7 @@ func runEngine(ctx context.Context, d setup.Dirs, socket, runs string) error {
 		runs = filepath.Join(d.Data, "runs")
 	}
 	// readyEnviron has seen to it that the variable is set.
-	lab, err := local.Open(local.Options{Dir: runs, Backend: os.Getenv("GOMLX_BACKEND"), Datasets: dataset})
+	lab, err := local.Open(local.Options{Dir: runs, Backend: os.Getenv("GOMLX_BACKEND"), Datasets: func(name string) (string, error) { return dataset(ctx, d, name) }})
 	if err != nil {
 		return err
 	}
@@ -71,10 +73,18 @@ func runEngine(ctx context.Context, d setup.Dirs, socket, runs string) error {
 	return engine.Serve(ctx, engine.Options{Socket: socket, Lab: lab, Log: log})
 }
 
-// dataset finds a data set by name, "" if there is none.
-func dataset(name string) (string, error) {
+// released is the name of the paper's comparisons, the one data set that is
+// fetched where no local folder is given.
+const released = "hh-rlhf"
+
+// dataset finds a data set by name: in the folder that HHRLHF_DATA names, or, for
+// the released comparisons, in the cache of the hub. "" means there is none.
+func dataset(ctx context.Context, d setup.Dirs, name string) (string, error) {
 	root := os.Getenv(dataEnv)
-	if root == "" || !filepath.IsLocal(name) {
+	switch {
+	case root == "" && name == released:
+		return data.Hub{Cache: filepath.Join(d.Cache, "hub")}.Fetch(ctx)
+	case root == "" || !filepath.IsLocal(name):
 		return "", nil
 	}
 	path := filepath.Join(root, name)

@@ -9,19 +9,22 @@ import (
 )
 
 func TestDataset(t *testing.T) {
+	find := func(name string) (string, error) {
+		return dataset(t.Context(), setup.Dirs{Cache: t.TempDir()}, name)
+	}
 	t.Setenv(dataEnv, "")
-	if path, err := dataset("hh-rlhf"); path != "" || err != nil {
+	if path, err := find("other"); path != "" || err != nil {
 		t.Errorf("without the variable: %q, %v", path, err)
 	}
 	root := t.TempDir()
 	t.Setenv(dataEnv, filepath.Dir(root))
-	if path, err := dataset(filepath.Base(root)); path != root || err != nil {
+	if path, err := find(filepath.Base(root)); path != root || err != nil {
 		t.Errorf("got %q, %v, want %q", path, err, root)
 	}
-	if _, err := dataset("none"); err == nil || !strings.Contains(err.Error(), dataEnv+"=") {
+	if _, err := find("none"); err == nil || !strings.Contains(err.Error(), dataEnv+"=") {
 		t.Errorf("a name it does not hold: %v", err)
 	}
-	if path, err := dataset("../etc"); path != "" || err != nil {
+	if path, err := find("../etc"); path != "" || err != nil {
 		t.Errorf("a way out: %q, %v", path, err)
 	}
 }

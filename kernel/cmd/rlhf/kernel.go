@@ -9,9 +9,9 @@ import (
 	"slices"
 	"syscall"
 
-	"hhrlhf/rlhf/pjrt"
 	"hhrlhf/kernel/launch"
 	"hhrlhf/kernel/setup"
+	"hhrlhf/rlhf/pjrt"
 )
 
 // rebuiltEnv marks a kernel that has just been brought up to date.

@@ -73,6 +73,7 @@ func runLab(ctx context.Context, args []string) error {
 // runFlags are the flags of rlhf run.
 type runFlags struct {
 	out     string
+	runs    string
 	size    string
 	timeout time.Duration
 	asJSON  bool
@@ -91,10 +92,12 @@ the error, and saves what was executed so far. Ctrl-C saves too.
   rlhf run notebooks/00_tour.ipynb                    outputs go into the notebook
   rlhf run -o out.ipynb notebooks/00_tour.ipynb       or elsewhere
   rlhf run -size tiny notebooks/*.ipynb               quick check, nothing is saved
+  rlhf run -runs my-runs notebooks/00_tour.ipynb      keep the models; go on with them next time
   rlhf run -json notebooks/00_tour.ipynb              events for programs, one a line`,
 		bind: func(fs *flag.FlagSet) func(context.Context, []string) error {
 			var f runFlags
 			fs.StringVar(&f.out, "o", "", "`file` to save to, or a folder for several notebooks")
+			fs.StringVar(&f.runs, "runs", os.Getenv(headless.RunsEnv), "`folder` of the runs (default: $"+headless.RunsEnv+", else an empty one for each notebook, deleted afterwards)")
 			fs.StringVar(&f.size, "size", "default", strings.Join(headless.Sizes, ", ")+"; other sizes than default are saved only with -o")
 			fs.DurationVar(&f.timeout, "timeout", 0, "end a notebook after this long, as 30m; 0 is never")
 			fs.BoolVar(&f.asJSON, "json", false, "print events as JSON on standard output")
@@ -158,7 +161,21 @@ func (f runFlags) one(ctx context.Context, d setup.Dirs, notebook, target string
 		ctx, cancel = context.WithTimeoutCause(ctx, f.timeout, fmt.Errorf("not done after %v (-timeout)", f.timeout))
 		defer cancel()
 	}
-	o := headless.Options{Dirs: d, Out: target, Size: f.size,
+	runs := f.runs
+	if runs == "" {
+		// Executing a notebook means from nothing: what an earlier execution has
+		// trained would be shown instead of trained.
+		var err error
+		if runs, err = os.MkdirTemp(d.Data, "executing-"); err != nil {
+			return fmt.Errorf("run: %w", err)
+		}
+		defer os.RemoveAll(runs)
+	}
+	runs, err := filepath.Abs(runs)
+	if err != nil {
+		return fmt.Errorf("run: %w", err)
+	}
+	o := headless.Options{Dirs: d, Out: target, Size: f.size, Runs: runs,
 		Report: headless.Printer(os.Stderr, strings.TrimSuffix(filepath.Base(notebook), ".ipynb"))}
 	var kernelLog tail
 	o.Stderr = &kernelLog
@@ -169,7 +186,7 @@ func (f runFlags) one(ctx context.Context, d setup.Dirs, notebook, target string
 		enc := json.NewEncoder(os.Stdout)
 		o.Report = func(e headless.Event) { enc.Encode(e) }
 	}
-	err := headless.Run(ctx, notebook, o)
+	err = headless.Run(ctx, notebook, o)
 	var cell *headless.CellError
 	if err != nil && !errors.As(err, &cell) && ctx.Err() == nil {
 		// What the kernel wrote is the reason where no cell is.
