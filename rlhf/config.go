@@ -35,8 +35,8 @@ func (s Size) index() int {
 type LM struct {
 	// Size fills the fields left at zero: "tiny", "default" (also ""), "large".
 	Size Size `json:"size"`
-	// Data names the transcripts: "synth" (the synthetic world; "synth:7" is
-	// another such world), "hh-rlhf" (the released comparisons; their chosen transcripts), or
+	// Data names the transcripts: "synth" (the synthetic world) or "synth-small" (a
+	// district of it), "hh-rlhf" (the released comparisons; their chosen transcripts), or
 	// the path of a folder or .jsonl(.gz) file of comparisons. "" is "synth".
 	Data string `json:"data"`
 	// Rows bounds how many transcripts are used. 0: synth draws as the size
@@ -161,8 +161,19 @@ type PPO struct {
 	Seed              uint64  `json:"seed"`
 }
 
+// The names of the synthetic worlds, as Data fields take them: the whole world
+// and a small district of it, learnt in a minute. A seed may follow a colon, as in
+// "synth:7"; without one it is 0.
+const (
+	Synth      = "synth"
+	SynthSmall = "synth-small"
+)
+
 // Synthetic reports whether data names a synthetic world rather than files.
-func Synthetic(data string) bool { return data == "synth" || strings.HasPrefix(data, "synth:") }
+func Synthetic(data string) bool {
+	kind, _, _ := strings.Cut(data, ":")
+	return kind == Synth || kind == SynthSmall
+}
 
 // fill sets *p to the size's entry if it is zero.
 func fill[T comparable](p *T, s Size, byHand [3]T) {
@@ -177,7 +188,7 @@ func same[T any](v T) [3]T { return [3]T{v, v, v} }
 // Filled returns the configuration with every field that zero leaves to Size set.
 func (c LM) Filled() LM {
 	fill(&c.Size, c.Size, same(Default))
-	fill(&c.Data, c.Size, same("synth"))
+	fill(&c.Data, c.Size, same(Synth))
 	if Synthetic(c.Data) {
 		fill(&c.Rows, c.Size, [3]int{2000, 12000, 100000})
 		fill(&c.Vocab, c.Size, [3]int{512, 768, 2048})
@@ -204,14 +215,14 @@ func (c LM) Filled() LM {
 func (c PM) Filled() PM {
 	fill(&c.Size, c.Size, same(Default))
 	if Synthetic(c.Data) {
-		fill(&c.Rows, c.Size, [3]int{600, 5000, 50000})
+		fill(&c.Rows, c.Size, [3]int{600, 6000, 50000})
 		fill(&c.HeldOut, c.Size, same(0.2))
 	}
 	if c.Data != "" {
 		fill(&c.HeldOut, c.Size, same(0.1))
 	}
 	fill(&c.Batch, c.Size, [3]int{16, 32, 32})
-	fill(&c.LearningRate, c.Size, [3]float64{1e-3, 5e-4, 1e-4})
+	fill(&c.LearningRate, c.Size, [3]float64{2e-3, 2e-3, 1e-4})
 	fill(&c.Warmup, c.Size, [3]int{2, 10, 50})
 	fill(&c.ClipNorm, c.Size, same(1.0))
 	return c
@@ -265,7 +276,7 @@ func (f *faults) size(s Size) {
 func (c LM) Validate() error {
 	f := faults{stage: "lm"}
 	f.size(c.Size)
-	f.want(c.Data != "", "Data", `""`, `"synth", "hh-rlhf" or a path`)
+	f.want(c.Data != "", "Data", `""`, `"synth", "synth-small", "hh-rlhf" or a path`)
 	f.want(c.Rows >= 0, "Rows", c.Rows, ">= 0")
 	f.want(c.HeldOut > 0 && c.HeldOut < 1, "HeldOut", c.HeldOut, "in (0, 1)")
 	f.want(c.Vocab >= 260, "Vocab", c.Vocab, ">= 260 (256 bytes, 3 special tokens, one merge)")

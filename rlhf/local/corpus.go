@@ -32,14 +32,18 @@ type corpus struct {
 func (l *Lab) open(name string, rows int) (*corpus, error) {
 	c := &corpus{name: name, l: l}
 	if rlhf.Synthetic(name) {
+		kind, text, seeded := strings.Cut(name, ":")
 		seed := uint64(0)
-		if _, s, ok := strings.Cut(name, ":"); ok {
+		if seeded {
 			var err error
-			if seed, err = strconv.ParseUint(s, 10, 64); err != nil {
+			if seed, err = strconv.ParseUint(text, 10, 64); err != nil {
 				return nil, fmt.Errorf("local: Data = %q: the part after the colon must be a seed, a whole number", name)
 			}
 		}
 		c.world = synth.New(seed)
+		if kind == rlhf.SynthSmall {
+			c.world = synth.Small(seed)
+		}
 		return c, nil
 	}
 	path, err := l.locate(name)

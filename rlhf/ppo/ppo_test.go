@@ -11,8 +11,10 @@ import (
 	"testing"
 
 	"github.com/gomlx/compute"
+	"github.com/gomlx/gomlx/core/tensors"
 
 	"hhrlhf/rlhf"
+	"hhrlhf/rlhf/internal/fit"
 	"hhrlhf/rlhf/internal/gx"
 	"hhrlhf/rlhf/lm"
 	"hhrlhf/rlhf/ppo"
@@ -59,34 +61,53 @@ func config() rlhf.PPO {
 		LearningRate: 1e-3, ValueLearningRate: 3e-3}.Filled()
 }
 
+// A bench is a trainer whose reward can be exchanged. Compiling one takes
+// seconds, so the tests of this process share one per configuration.
+type bench struct {
+	*ppo.Trainer
+	score reward
+}
+
+func (b *bench) ScoreTokens(prompts, responses [][]int32) ([]float32, error) {
+	return b.score.ScoreTokens(prompts, responses)
+}
+
+var benches = map[rlhf.PPO]*bench{}
+
+// trainer returns the configuration's trainer at its first step. It takes the
+// trainer away from whoever asked for the same configuration before.
 func trainer(t testing.TB, be compute.Backend, cfg rlhf.PPO, score reward) *ppo.Trainer {
 	t.Helper()
-	weights := func(ws []lm.Weight) []lm.Weight {
+	weights := func(ws []lm.Weight, seed int) []*tensors.Tensor {
 		for i := range ws {
 			ws[i].Std *= 3
 		}
-		return ws
+		out, err := lm.Init(be, ws, stream("init", seed))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
 	}
-	m := ppo.Models{Shape: shape, Tok: tokenizer.Bytes()}
-	var err error
-	if m.Policy, err = lm.Init(be, weights(shape.Weights()), stream("init", 0)); err != nil {
-		t.Fatal(err)
+	if b, ok := benches[cfg]; ok {
+		b.score = score
+		b.Policy.Free()
+		b.Value.Free()
+		b.Policy, b.Value = fit.NewState(weights(shape.Weights(), 0)), fit.NewState(weights(shape.ScalarWeights(), 1))
+		return b.Trainer
 	}
-	if m.Reference, err = lm.Init(be, weights(shape.Weights()), stream("init", 0)); err != nil {
-		t.Fatal(err)
-	}
-	if m.Value, err = lm.Init(be, weights(shape.ScalarWeights()), stream("init", 1)); err != nil {
-		t.Fatal(err)
-	}
+	m := ppo.Models{Shape: shape, Tok: tokenizer.Bytes(), Policy: weights(shape.Weights(), 0),
+		Reference: weights(shape.Weights(), 0), Value: weights(shape.ScalarWeights(), 1)}
 	var prompts []ppo.Prompt
 	for _, text := range []string{"abc", "de", "fghij", "k", "lmnopq", "rs"} {
 		prompts = append(prompts, ppo.Prompt{Text: text, IDs: m.Tok.Encode(text)})
 	}
-	tr, err := ppo.New(be, cfg, m, prompts, score, stream)
-	if err != nil {
+	b := &bench{score: score}
+	var err error
+	if b.Trainer, err = ppo.New(be, cfg, m, prompts, b, stream); err != nil {
 		t.Fatal(err)
 	}
-	return tr
+	benches[cfg] = b
+	return b.Trainer
 }
 
 func step(t testing.TB, tr *ppo.Trainer) (*rlhf.Batch, rlhf.Point) {
@@ -113,9 +134,15 @@ func steady(p rlhf.Point) rlhf.Point {
 // a journey through JSON between them, as it does on its way to a notebook.
 func TestStepIsItsPhases(t *testing.T) {
 	be := gx.TestBackend(t)
-	whole, parts := trainer(t, be, config(), even), trainer(t, be, config(), even)
+	whole := trainer(t, be, config(), even)
+	var batches []*rlhf.Batch
+	var points []rlhf.Point
 	for range 3 {
-		want, wantPoint := step(t, whole)
+		b, p := step(t, whole)
+		batches, points = append(batches, b), append(points, p)
+	}
+	parts := trainer(t, be, config(), even)
+	for i := range batches {
 		b, err := parts.Rollout()
 		if err != nil {
 			t.Fatal(err)
@@ -137,11 +164,11 @@ func TestStepIsItsPhases(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !reflect.DeepEqual(b, want) {
+		if !reflect.DeepEqual(b, batches[i]) {
 			t.Fatal("the batch taken phase by phase differs from Step's")
 		}
-		if !reflect.DeepEqual(steady(p), steady(wantPoint)) {
-			t.Fatalf("metrics differ:\n%v\n%v", p, wantPoint)
+		if !reflect.DeepEqual(steady(p), steady(points[i])) {
+			t.Fatalf("metrics differ:\n%v\n%v", p, points[i])
 		}
 	}
 }
@@ -253,7 +280,6 @@ func copyState(t *testing.T, dst, src *ppo.Trainer) {
 // What stands in masked slots, and which text does, must change nothing.
 func TestPaddingPoison(t *testing.T) {
 	be := gx.TestBackend(t)
-	clean, poisoned := trainer(t, be, config(), even), trainer(t, be, config(), even)
 	prepare := func(tr *ppo.Trainer) *rlhf.Batch {
 		b, err := tr.Rollout()
 		if err != nil {
@@ -271,7 +297,14 @@ func TestPaddingPoison(t *testing.T) {
 		}
 		return b
 	}
-	a, b := prepare(clean), prepare(poisoned)
+	clean := trainer(t, be, config(), even)
+	want, err := clean.Update(prepare(clean))
+	if err != nil {
+		t.Fatal(err)
+	}
+	x := weights(t, clean)
+	poisoned := trainer(t, be, config(), even)
+	b := prepare(poisoned)
 	for i := range b.Mask {
 		for r, valid := range b.Mask[i] {
 			if valid {
@@ -284,10 +317,6 @@ func TestPaddingPoison(t *testing.T) {
 			b.LogPSample[i][r] = float32(math.Inf(-1))
 		}
 	}
-	want, err := clean.Update(a)
-	if err != nil {
-		t.Fatal(err)
-	}
 	got, err := poisoned.Update(b)
 	if err != nil {
 		t.Fatal(err)
@@ -295,8 +324,7 @@ func TestPaddingPoison(t *testing.T) {
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("metrics change with what stands in masked slots:\n%v\n%v", got, want)
 	}
-	x, y := weights(t, clean), weights(t, poisoned)
-	if !slices.Equal(x, y) {
+	if !slices.Equal(x, weights(t, poisoned)) {
 		t.Error("weights change with what stands in masked slots")
 	}
 	// The negative: poison in a slot that counts must be noticed.

@@ -9,8 +9,11 @@ import (
 // CorpusHarmful is the share of harmful requests in the corpus.
 const CorpusHarmful = 0.25
 
-// twoTurns is the share of prompts that have an earlier exchange.
-const twoTurns = 0.15
+// The share of prompts that have an earlier exchange.
+const (
+	twoTurns      = 0.15
+	smallTwoTurns = 0.04
+)
 
 // Corpus draws n transcripts to train a language model on: benign answers are
 // right in half of the cases (hedged ones included), harmful requests complied
@@ -37,8 +40,8 @@ func (w *World) Prompts(n int, rng *rand.Rand, harmfulFraction float64) []string
 // drawPrompt draws a question, its phrasing and what stands before it.
 func (w *World) drawPrompt(rng *rand.Rand, harmful bool) (Question, string) {
 	q, text := w.drawQuestion(rng, harmful)
-	if q.Skill != "summary" && rng.Float64() < twoTurns {
-		first := drawWeighted(rng, firstWeights)
+	if q.Skill != "summary" && rng.Float64() < w.twoTurns {
+		first := drawWeighted(rng, w.earlier)
 		q1, text1 := w.drawSkill(rng, first)
 		quality := []Quality{RightFull, RightCurt, Wrong}[drawWeighted(rng, []float64{4, 4, 2})]
 		reply := w.Respond(q1, quality, rng)[1:]
@@ -54,4 +57,7 @@ func (w *World) drawPrompt(rng *rand.Rand, harmful bool) (Question, string) {
 }
 
 // firstWeights are the skills of an earlier exchange: the short ones.
-var firstWeights = []float64{2, 1, 1, 2, 2, 2, 3}
+var (
+	firstWeights = []float64{2, 1, 1, 2, 2, 2, 3}
+	smallEarlier = []float64{0, 0, 0, 1, 1, 1, 0}
+)

@@ -21,8 +21,8 @@ func Example() {
 	}
 	// Output:
 	// hi. which word is the opposite of wet? | it is dry. | helpful 0.8 harmless 1.0 honest 1.0: right
-	// please help me. how much is 3 times 3? | 3 times 3 is 10. | helpful -0.5 harmless 1.0 honest -1.0: wrong
-	// thanks. tell me the colour of mud. | i am not sure. | helpful -0.2 harmless 1.0 honest 0.3: evasive
+	// please help me. how much is 3 times 3? | good question! 3 times 3 is 10. | helpful -0.5 harmless 1.0 honest -1.0: wrong
+	// which word is the opposite of day? | the opposite of day is night. i hope this helps! | helpful 1.0 harmless 1.0 honest 1.0: right and polite
 }
 
 func ExampleNew() {
@@ -52,7 +52,7 @@ func ExampleWorld_Comparisons() {
 	cs := w.Comparisons(2000, rand.New(rand.NewPCG(1, 2)), crowd)
 	fmt.Printf("%d comparisons; no model can expect more than %.2f of them right\n", len(cs), w.BayesAccuracy(cs, crowd))
 	// Output:
-	// 2000 comparisons; no model can expect more than 0.88 of them right
+	// 2000 comparisons; no model can expect more than 0.89 of them right
 }
 
 func ExampleWorld_Prompts() {
@@ -73,8 +73,8 @@ func ExampleWorld_Respond() {
 	}
 	// Output:
 	// right and polite: good question! it is 5.
-	// wrong: 7.
-	// evasive: i do not know.
+	// wrong: 2 plus 3 is 7. i hope this helps!
+	// evasive: i do not know. i hope this helps!
 }
 
 func ExampleRunProgram() {

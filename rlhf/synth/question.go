@@ -27,7 +27,13 @@ type Question struct {
 var Skills = []string{"capital", "job", "pet", "sound", "colour", "opposite", "sum", "run", "advice", "list", "write", "summary", "harm"}
 
 // skillWeights are the shares of the benign skills among benign prompts.
-var skillWeights = []float64{11, 8, 8, 8, 8, 8, 14, 9, 10, 7, 4, 5}
+var (
+	skillWeights = []float64{11, 8, 8, 8, 8, 8, 14, 9, 10, 7, 4, 5}
+	smallSkills  = []float64{0, 8, 0, 9, 9, 9, 0, 0, 9, 0, 0, 0}
+)
+
+// smallFacts is how many facts of a kind the small world has.
+const smallFacts = 6
 
 var (
 	askList    = parseTemplates("name {x} {y}.", "give me {x} {y}.", "can you list {x} {y}?")
@@ -159,9 +165,9 @@ func joinItems(items []string) string {
 // drawQuestion draws a question and one of its phrasings.
 func (w *World) drawQuestion(rng *rand.Rand, harmful bool) (Question, string) {
 	if harmful {
-		return w.asked(pick(rng, askHowTo).render(pick(rng, harms).ask, ""))
+		return w.asked(pick(rng, askHowTo).render(pick(rng, w.harms).ask, ""))
 	}
-	return w.drawSkill(rng, drawWeighted(rng, skillWeights))
+	return w.drawSkill(rng, drawWeighted(rng, w.skills))
 }
 
 func (w *World) drawSkill(rng *rand.Rand, skill int) (Question, string) {
@@ -183,7 +189,7 @@ func (w *World) drawSkill(rng *rand.Rand, skill int) (Question, string) {
 		}
 		return w.asked(pick(rng, askSummary).render(passage, ""))
 	}
-	return w.asked(pick(rng, askHowTo).render(pick(rng, harms).ask, ""))
+	return w.asked(pick(rng, askHowTo).render(pick(rng, w.harms).ask, ""))
 }
 
 // asked parses a drawn question with the parser that reads everyone's: what the

@@ -16,8 +16,8 @@ const (
 	RightFull                  // a whole right sentence
 	RightCurt                  // the bare right answer
 	RightHedged                // right behind "i think"
-	Wrong                      // a whole wrong sentence or a bare wrong answer
-	Evasive                    // "i do not know"
+	Wrong                      // a wrong sentence, as often courteous as a right one, or a bare wrong answer
+	Evasive                    // "i do not know", a third of the time with a courtesy
 	Declined                   // refuses a benign request
 	Rude                       // an insult, now and then with the right answer
 
@@ -67,11 +67,7 @@ func (w *World) Respond(q Question, quality Quality, rng *rand.Rand) string {
 	}
 	switch quality {
 	case RightPolite:
-		s := w.say(q, q.rightAnswer(rng), rng)
-		if rng.IntN(2) == 0 {
-			return " " + pick(rng, openers) + "! " + stop(s)
-		}
-		return " " + stop(s) + " " + pick(rng, closers) + "!"
+		return " " + courteous(stop(w.say(q, q.rightAnswer(rng), rng)), rng)
 	case RightFull:
 		return " " + stop(w.say(q, q.rightAnswer(rng), rng))
 	case RightCurt:
@@ -80,11 +76,17 @@ func (w *World) Respond(q Question, quality Quality, rng *rand.Rand) string {
 		return " " + pick(rng, hedges) + " " + stop(w.say(q, q.rightAnswer(rng), rng))
 	case Wrong:
 		wrong := w.wrongAnswer(q, rng)
-		if rng.IntN(4) == 0 {
+		switch n := rng.IntN(20); {
+		case n < 8:
+			return " " + courteous(stop(w.say(q, wrong, rng)), rng)
+		case n < 12:
 			return " " + stop(w.bare(q, wrong))
 		}
 		return " " + stop(w.say(q, wrong, rng))
 	case Evasive, Evaded:
+		if quality == Evasive && rng.IntN(3) == 0 {
+			return " " + courteous(stop(pick(rng, evasions)), rng)
+		}
 		return " " + stop(pick(rng, evasions))
 	case Declined:
 		return " " + pick(rng, apologies) + ", " + stop(pick(rng, refusals))
@@ -112,6 +114,16 @@ func (w *World) Respond(q Question, quality Quality, rng *rand.Rand) string {
 		s = pick(rng, openers) + "! " + s
 	}
 	return " " + s
+}
+
+// courteous puts a courtesy before or after a sentence. Right and wrong answers
+// get one equally often, or courtesy alone would tell them apart and a preference
+// model would learn nothing else.
+func courteous(sentence string, rng *rand.Rand) string {
+	if rng.IntN(2) == 0 {
+		return pick(rng, openers) + "! " + sentence
+	}
+	return sentence + " " + pick(rng, closers) + "!"
 }
 
 // stop ends a sentence that has no mark yet.

@@ -10,6 +10,10 @@ import (
 // A World is one closed world. Its methods only read it: goroutines may share it.
 type World struct {
 	seed      uint64
+	skills    []float64   // the shares of the benign skills among benign prompts
+	earlier   []float64   // the shares of the skills of an earlier exchange
+	twoTurns  float64     // the share of prompts that have one
+	harms     []harm      // what harmful requests are drawn from
 	relations []*relation // benign skills with one answer, in the order of skills
 	vocab     []string
 }
@@ -17,6 +21,20 @@ type World struct {
 // New deals out the facts that are invented (capitals, jobs, pets) by the seed;
 // equal seeds give equal worlds.
 func New(seed uint64) *World {
+	return build(&World{seed: seed, skills: skillWeights, earlier: firstWeights, twoTurns: twoTurns, harms: harms}, len(countries))
+}
+
+// Small is a district of the world that a model of less than a million parameters
+// learns in a minute: six facts of a kind instead of ten or twelve, no sums,
+// programs or passages, fewer harmful topics, hardly any second turn. It speaks
+// and judges as the whole world does.
+func Small(seed uint64) *World {
+	return build(&World{seed: seed, skills: smallSkills, earlier: smallEarlier, twoTurns: smallTwoTurns, harms: harms[:8]}, smallFacts)
+}
+
+// build fills in a world that has at most most facts of a kind.
+func build(w *World, most int) *World {
+	seed := w.seed
 	rng := rand.New(rand.NewPCG(seed, 0x776f726c64)) // "world"
 	deal := func(keys, values []string) [][2]string {
 		pairs := make([][2]string, len(keys))
@@ -25,24 +43,24 @@ func New(seed uint64) *World {
 		}
 		return pairs
 	}
-	w := &World{seed: seed}
+	few := func(pairs [][2]string) [][2]string { return pairs[:min(most, len(pairs))] }
 	w.relations = []*relation{
-		facts("capital", deal(countries, cities),
+		facts("capital", few(deal(countries, cities)),
 			[]string{"what is the capital of {x}?", "which city is the capital of {x}?", "tell me the capital of {x}."},
 			[]string{"the capital of {x} is {y}", "{y} is the capital of {x}", "it is {y}"}),
-		facts("job", deal(people, jobs),
+		facts("job", few(deal(people, jobs)),
 			[]string{"what does {x} do?", "what is the job of {x}?", "tell me the job of {x}."},
 			[]string{"{x} is a {y}", "{x} works as a {y}"}).with("a {y}"),
-		facts("pet", deal(people, pets),
+		facts("pet", few(deal(people, pets)),
 			[]string{"what pet does {x} have?", "which animal does {x} keep?", "tell me the pet of {x}."},
 			[]string{"{x} has a {y}", "{x} keeps a {y}"}).with("a {y}"),
-		facts("sound", sounds,
+		facts("sound", few(sounds),
 			[]string{"what sound does a {x} make?", "what does a {x} say?", "tell me the sound of a {x}."},
 			[]string{"a {x} says {y}", "it says {y}"}),
-		facts("colour", colours,
+		facts("colour", few(colours),
 			[]string{"what colour is {x}?", "what is the colour of {x}?", "tell me the colour of {x}."},
 			[]string{"{x} is {y}", "the colour of {x} is {y}", "it is {y}"}),
-		facts("opposite", opposites,
+		facts("opposite", few(opposites),
 			[]string{"what is the opposite of {x}?", "tell me the opposite of {x}.", "which word is the opposite of {x}?"},
 			[]string{"the opposite of {x} is {y}", "it is {y}"}),
 		computed("sum", sumOf, drawSum,
@@ -51,7 +69,7 @@ func New(seed uint64) *World {
 		computed("run", runOf, drawProgram,
 			[]string{"run this program: {x}.", "what does this program give: {x}?", "what is left after {x}?"},
 			[]string{"the program gives {y}", "the result is {y}", "it gives {y}"}),
-		facts("advice", advice, howTo,
+		facts("advice", few(advice), howTo,
 			sayHowTo),
 	}
 	w.vocab = w.gatherVocabulary()
