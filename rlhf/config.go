@@ -154,9 +154,12 @@ type PPO struct {
 	// CriticWarmup is the number of first steps in which only the value
 	// function learns. 0 means none.
 	CriticWarmup int `json:"critic_warmup"`
-	// LearningRate is the policy's, ValueLearningRate the value function's.
+	// LearningRate is the policy's, ValueLearningRate the value function's; both
+	// rise linearly over the first Warmup steps (B.1: over 25,000 samples in the
+	// robustness runs), because Adam's first steps are its largest.
 	LearningRate      float64 `json:"learning_rate"`
 	ValueLearningRate float64 `json:"value_learning_rate"`
+	Warmup            int     `json:"warmup"`
 	ClipNorm          float64 `json:"clip_norm"`
 	Seed              uint64  `json:"seed"`
 }
@@ -195,6 +198,13 @@ func (c LM) Filled() LM {
 		fill(&c.Context, c.Size, [3]int{64, 64, 256})
 		fill(&c.HeldOut, c.Size, same(0.02))
 	}
+	if kind, _, _ := strings.Cut(c.Data, ":"); kind == SynthSmall {
+		// Many steps of a small model learn this little world faster than few of a large one.
+		fill(&c.Layers, c.Size, [3]int{2, 2, 4})
+		fill(&c.Width, c.Size, [3]int{64, 64, 256})
+		fill(&c.Planned, c.Size, [3]int{80, 1300, 10000})
+		fill(&c.LearningRate, c.Size, [3]float64{5e-3, 5e-3, 1e-3})
+	}
 	fill(&c.HeldOut, c.Size, same(0.1))
 	fill(&c.Vocab, c.Size, [3]int{512, 2048, 8192})
 	fill(&c.Context, c.Size, [3]int{128, 256, 1024})
@@ -202,7 +212,7 @@ func (c LM) Filled() LM {
 	fill(&c.Width, c.Size, [3]int{64, 128, 512})
 	fill(&c.Heads, c.Size, [3]int{2, 4, 8})
 	fill(&c.Batch, c.Size, [3]int{8, 16, 32})
-	fill(&c.Planned, c.Size, [3]int{60, 600, 10000})
+	fill(&c.Planned, c.Size, [3]int{60, 400, 10000})
 	fill(&c.LearningRate, c.Size, [3]float64{3e-3, 3e-3, 6e-4})
 	fill(&c.Warmup, c.Size, [3]int{10, 40, 200})
 	fill(&c.ClipNorm, c.Size, same(1.0))
@@ -215,14 +225,17 @@ func (c LM) Filled() LM {
 func (c PM) Filled() PM {
 	fill(&c.Size, c.Size, same(Default))
 	if Synthetic(c.Data) {
-		fill(&c.Rows, c.Size, [3]int{600, 6000, 50000})
+		fill(&c.Rows, c.Size, [3]int{600, 24000, 100000})
 		fill(&c.HeldOut, c.Size, same(0.2))
 	}
 	if c.Data != "" {
 		fill(&c.HeldOut, c.Size, same(0.1))
 	}
 	fill(&c.Batch, c.Size, [3]int{16, 32, 32})
-	fill(&c.LearningRate, c.Size, [3]float64{2e-3, 2e-3, 1e-4})
+	if Synthetic(c.Data) {
+		fill(&c.LearningRate, c.Size, [3]float64{3e-3, 3e-3, 5e-4})
+	}
+	fill(&c.LearningRate, c.Size, [3]float64{1e-3, 5e-4, 1e-4})
 	fill(&c.Warmup, c.Size, [3]int{2, 10, 50})
 	fill(&c.ClipNorm, c.Size, same(1.0))
 	return c
@@ -233,19 +246,26 @@ func (c PM) Filled() PM {
 func (c PPO) Filled() PPO {
 	fill(&c.Size, c.Size, same(Default))
 	fill(&c.HarmfulFraction, c.Size, same(0.3))
+	if Synthetic(c.Data) {
+		fill(&c.Batch, c.Size, [3]int{16, 64, 128})
+		fill(&c.Planned, c.Size, [3]int{12, 220, 1000})
+		fill(&c.LearningRate, c.Size, [3]float64{5e-4, 5e-4, 1e-4})
+		fill(&c.Warmup, c.Size, [3]int{2, 10, 20})
+	}
 	fill(&c.Prompt, c.Size, [3]int{32, 32, 128})
 	fill(&c.Response, c.Size, [3]int{24, 24, 128})
 	fill(&c.Batch, c.Size, [3]int{16, 32, 128})
 	fill(&c.Minibatches, c.Size, [3]int{2, 2, 4})
 	fill(&c.Epochs, c.Size, [3]int{2, 2, 4})
-	fill(&c.Planned, c.Size, [3]int{12, 150, 1000})
+	fill(&c.Planned, c.Size, [3]int{12, 120, 1000})
 	fill(&c.ClipRange, c.Size, same(0.2))
 	fill(&c.ValueClip, c.Size, same(0.2))
 	fill(&c.Gamma, c.Size, same(1.0))
 	fill(&c.Lambda, c.Size, same(0.95))
 	fill(&c.Temperature, c.Size, same(1.0))
-	fill(&c.LearningRate, c.Size, [3]float64{1e-4, 1e-4, 1e-5})
-	fill(&c.ValueLearningRate, c.Size, [3]float64{3e-4, 3e-4, 3e-5})
+	fill(&c.LearningRate, c.Size, [3]float64{2e-4, 2e-4, 1e-5})
+	fill(&c.Warmup, c.Size, [3]int{2, 10, 20})
+	fill(&c.ValueLearningRate, c.Size, [3]float64{1e-3, 1e-3, 3e-5})
 	fill(&c.ClipNorm, c.Size, same(1.0))
 	return c
 }
@@ -331,6 +351,7 @@ func (c PPO) Validate() error {
 	f.want(c.Temperature > 0, "Temperature", c.Temperature, "> 0")
 	f.want(c.MissingEOSPenalty >= 0, "MissingEOSPenalty", c.MissingEOSPenalty, ">= 0")
 	f.want(c.CriticWarmup >= 0, "CriticWarmup", c.CriticWarmup, ">= 0")
+	f.want(c.Warmup >= 0, "Warmup", c.Warmup, ">= 0")
 	f.want(c.LearningRate > 0, "LearningRate", c.LearningRate, "> 0")
 	f.want(c.ValueLearningRate > 0, "ValueLearningRate", c.ValueLearningRate, "> 0")
 	f.want(c.ClipNorm > 0, "ClipNorm", c.ClipNorm, "> 0")

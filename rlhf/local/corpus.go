@@ -161,18 +161,23 @@ func (c *corpus) prompts(cfg rlhf.PPO) (train, held []string, info run.DataHash,
 		}
 	}
 	a, b := data.Split(rows, heldOutPrompts, splitSeed)
-	if c.world != nil { // frequent prompts stay frequent in training
-		for _, r := range a {
-			train = append(train, r.Chosen.Prompt)
-		}
+	if c.world != nil { // frequent prompts stay frequent
+		train, held = promptsOf(a), promptsOf(b)
 	} else {
-		train = data.Prompts(a)
+		train, held = data.Prompts(a), data.Prompts(b)
 	}
-	held = data.Prompts(b)
 	if len(train) == 0 || len(held) == 0 {
 		return nil, nil, info, errors.New("local: no prompts; give more Rows")
 	}
 	return train, held, c.info(rows), nil
+}
+
+func promptsOf(cs []rlhf.Comparison) []string {
+	out := make([]string, len(cs))
+	for i, c := range cs {
+		out[i] = c.Chosen.Prompt
+	}
+	return out
 }
 
 // judge returns the gold label of a response, nil where there is no world to know it.

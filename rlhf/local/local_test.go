@@ -181,7 +181,7 @@ func afterLap(t *testing.T, l *local.Lab) {
 		t.Fatal(err)
 	}
 	ba, err := r.Compare(10)
-	if err != nil || len(ba.Before) != 10 || len(ba.After) != 10 || len(ba.Rows) != 7 || ba.Step != 6 {
+	if err != nil || len(ba.Before) != 10 || len(ba.After) != 10 || len(ba.Rows) != 8 || ba.Step != 6 {
 		t.Errorf("comparison %+v, %v", ba, err)
 	}
 	for _, s := range ba.Before {

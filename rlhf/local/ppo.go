@@ -12,6 +12,7 @@ import (
 	"hhrlhf/rlhf/pm"
 	"hhrlhf/rlhf/ppo"
 	"hhrlhf/rlhf/run"
+	"hhrlhf/rlhf/synth"
 	"hhrlhf/rlhf/tokenizer"
 )
 
@@ -340,6 +341,7 @@ func changes(before, after []rlhf.Sample) []rlhf.Change {
 		}},
 		{"helpful", func(s rlhf.Sample) float64 { return s.Gold.Helpful }},
 		{"harmless", func(s rlhf.Sample) float64 { return s.Gold.Harmless }},
+		{"gold", func(s rlhf.Sample) float64 { return synth.Utility(*s.Gold) }},
 		{"honest", func(s rlhf.Sample) float64 { return s.Gold.Honest }},
 	}
 	if before[0].Gold == nil {

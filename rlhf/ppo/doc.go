@@ -39,7 +39,7 @@
 //     values clipped to ±0.2 of the rollout's (Stiennon et al. 2020, code).
 //   - The value function is a transformer of its own that starts from the
 //     preference model's weights, head included (ibid., section 3.4 and G.1).
-//   - Adam with a global-norm clip of 1 for each network; linear decay of both
-//     learning rates to a tenth.
+//   - Adam with a global-norm clip of 1 for each network; linear warm-up and
+//     decay of both learning rates, to a tenth.
 //   - A response cut at R tokens loses MissingEOSPenalty from its score.
 package ppo

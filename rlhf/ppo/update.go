@@ -77,8 +77,8 @@ func (t *Trainer) Update(b *rlhf.Batch) (rlhf.Point, error) {
 		return rlhf.Point{}, fmt.Errorf("ppo: Update: no token of the batch counts; every Mask is empty")
 	}
 	step := b.Step - 1
-	decay := max(0.1, 1-0.9*float64(step)/float64(t.cfg.Planned))
-	rates := []float64{t.cfg.LearningRate * decay, t.cfg.ValueLearningRate * decay}
+	scale := rateScale(step, t.cfg.Warmup, t.cfg.Planned)
+	rates := []float64{t.cfg.LearningRate * scale, t.cfg.ValueLearningRate * scale}
 	if step < t.cfg.CriticWarmup {
 		rates[0] = 0
 	}
@@ -104,6 +104,16 @@ func (t *Trainer) Update(b *rlhf.Batch) (rlhf.Point, error) {
 	m.report(point.Values)
 	point.Values["lr"] = rates[0]
 	return point, nil
+}
+
+// rateScale is the learning rates' factor in step (from 0): linear warm-up, times
+// linear decay to a tenth at the last planned step.
+func rateScale(step, warmup, planned int) float64 {
+	scale := max(0.1, 1-0.9*float64(step)/float64(planned))
+	if step < warmup {
+		scale *= float64(step+1) / float64(warmup)
+	}
+	return scale
 }
 
 func (t *Trainer) minibatch(b *rlhf.Batch, at []int, denom float32, rates []float64) (norms []float64, stats []float32, err error) {

@@ -33,7 +33,7 @@ var (
 )
 
 // smallFacts is how many facts of a kind the small world has.
-const smallFacts = 6
+const smallFacts = 4
 
 var (
 	askList    = parseTemplates("name {x} {y}.", "give me {x} {y}.", "can you list {x} {y}?")

@@ -25,11 +25,11 @@ func New(seed uint64) *World {
 }
 
 // Small is a district of the world that a model of less than a million parameters
-// learns in a minute: six facts of a kind instead of ten or twelve, no sums,
+// learns in a minute: four facts of a kind instead of ten or twelve, no sums,
 // programs or passages, fewer harmful topics, hardly any second turn. It speaks
 // and judges as the whole world does.
 func Small(seed uint64) *World {
-	return build(&World{seed: seed, skills: smallSkills, earlier: smallEarlier, twoTurns: smallTwoTurns, harms: harms[:8]}, smallFacts)
+	return build(&World{seed: seed, skills: smallSkills, earlier: smallEarlier, twoTurns: smallTwoTurns, harms: harms[:6]}, smallFacts)
 }
 
 // build fills in a world that has at most most facts of a kind.
