@@ -89,6 +89,9 @@ func (l *Lab) acquire(what string) (release func(), err error) {
 		l.waiting--
 		l.mu.Unlock()
 	}()
+	if err := l.ctx.Err(); err != nil { // select would take a free device all the same
+		return nil, fmt.Errorf("local: %s: %w", what, err)
+	}
 	select {
 	case l.device <- struct{}{}:
 	case <-l.ctx.Done():

@@ -362,13 +362,13 @@ func TestErrors(t *testing.T) {
 		{"no PM", func() error { _, err := l.PPO("q", rlhf.PPO{Policy: "lm", PM: "gone"}); return err }, []string{`PM = "gone"`}},
 		{"prompt beyond context", func() error {
 			c := ppoConfig()
-			c.Prompt = 96
+			c.PM, c.Prompt = "p", 96
 			_, err := l.PPO("q", c)
 			return err
 		}, []string{"Prompt + Response = 108", "96"}},
 		{"no prompt fits", func() error {
 			c := ppoConfig()
-			c.Prompt = 4
+			c.PM, c.Prompt = "p", 4
 			_, err := l.PPO("q", c)
 			return err
 		}, []string{"Prompt = 4", "raise Prompt"}},
