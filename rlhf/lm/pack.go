@@ -3,6 +3,11 @@ package lm
 import (
 	"math/rand/v2"
 	"slices"
+
+	"github.com/gomlx/compute"
+	"github.com/gomlx/gomlx/core/tensors"
+
+	"hhrlhf/rlhf/internal/gx"
 )
 
 // Rows are sequences packed into rows of one width. Sequences that share a row
@@ -50,6 +55,21 @@ func Pack(seqs [][]int32, width int, pad int32) Rows {
 		}
 	}
 	return r
+}
+
+// LayOut lays sequences out one a row: tokens and segments, [N, width] each, padded
+// at the start if left is set, else at the end. Segments are 1 where a token
+// stands and 0 elsewhere.
+func LayOut(be compute.Backend, seqs [][]int32, width int, pad int32, left bool) (tokens, segments *tensors.Tensor, err error) {
+	ones := make([][]int32, len(seqs))
+	for i, s := range seqs {
+		ones[i] = slices.Repeat([]int32{1}, len(s))
+	}
+	if tokens, err = gx.Rows(be, seqs, width, pad, left); err != nil {
+		return nil, nil, err
+	}
+	segments, err = gx.Rows(be, ones, width, 0, left)
+	return tokens, segments, err
 }
 
 // Targets counts the tokens that are predicted from an earlier one of their sequence.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -55,7 +56,9 @@ func (l *Lab) open(name string, rows int) (*corpus, error) {
 		return nil, err
 	}
 	unique, dropped := data.Dedup(all)
-	c.notes = append(c.notes, strings.Split(report.String(), "\n")...)
+	// The notes travel into notebooks, so they name files below the data set only.
+	parent := filepath.Dir(path) + string(filepath.Separator)
+	c.notes = append(c.notes, strings.Split(strings.ReplaceAll(report.String(), parent, ""), "\n")...)
 	if len(dropped) > 0 {
 		c.notes = append(c.notes, fmt.Sprintf("%d duplicate comparisons dropped", len(dropped)))
 	}

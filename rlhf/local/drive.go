@@ -32,6 +32,17 @@ type base struct {
 	load    func(l *Lab, name string, say func(string)) (*loadedRun, error)
 }
 
+// handle opens a run of a kind by its name, decodes its configuration into cfg,
+// and returns what its handle is based on.
+func (l *Lab) handle(name, kind string, cfg any, load func(l *Lab, name string, say func(string)) (*loadedRun, error)) (base, error) {
+	r, f, err := l.openKind(name, kind, cfg)
+	if err != nil {
+		return base{}, err
+	}
+	defer r.Close()
+	return base{lab: l, name: name, kind: kind, planned: f.Planned, load: load}, nil
+}
+
 // loadedRun is a run whose models are in memory.
 type loadedRun struct {
 	trainee

@@ -90,12 +90,10 @@ func lmShape(cfg rlhf.LM, tok tokenizer.Tokenizer) lm.Shape {
 // OpenLM implements rlhf.Lab.
 func (l *Lab) OpenLM(name string) (rlhf.LMRun, error) {
 	h := &lmRun{}
-	r, f, err := l.openKind(name, "lm", &h.cfg)
-	if err != nil {
+	var err error
+	if h.base, err = l.handle(name, "lm", &h.cfg, loadLM); err != nil {
 		return nil, err
 	}
-	defer r.Close()
-	h.base = base{lab: l, name: name, kind: "lm", planned: f.Planned, load: loadLM}
 	return h, nil
 }
 

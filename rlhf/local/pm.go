@@ -105,12 +105,10 @@ func (l *Lab) fillPM(cfg rlhf.PM) (rlhf.PM, rlhf.LM, error) {
 // OpenPM implements rlhf.Lab.
 func (l *Lab) OpenPM(name string) (rlhf.PMRun, error) {
 	h := &pmRun{}
-	r, f, err := l.openKind(name, "pm", &h.cfg)
-	if err != nil {
+	var err error
+	if h.base, err = l.handle(name, "pm", &h.cfg, loadPM); err != nil {
 		return nil, err
 	}
-	defer r.Close()
-	h.base = base{lab: l, name: name, kind: "pm", planned: f.Planned, load: loadPM}
 	return h, nil
 }
 

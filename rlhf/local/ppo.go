@@ -168,12 +168,10 @@ func fitPrompts(tok tokenizer.Tokenizer, texts []string, width int) (ps []ppo.Pr
 // OpenPPO implements rlhf.Lab.
 func (l *Lab) OpenPPO(name string) (rlhf.PPORun, error) {
 	h := &ppoRun{}
-	r, f, err := l.openKind(name, "ppo", &h.cfg)
-	if err != nil {
+	var err error
+	if h.base, err = l.handle(name, "ppo", &h.cfg, loadPPO); err != nil {
 		return nil, err
 	}
-	defer r.Close()
-	h.base = base{lab: l, name: name, kind: "ppo", planned: f.Planned, load: loadPPO}
 	return h, nil
 }
 

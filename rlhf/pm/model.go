@@ -111,7 +111,7 @@ func (m *Model) scoreSequences(seqs [][]int32) ([]float32, error) {
 }
 
 func (m *Model) call(rows [][]int32, width int) ([]float32, error) {
-	tokens, segments, err := rightPad(m.be, rows, width, m.Tok.Pad())
+	tokens, segments, err := lm.LayOut(m.be, rows, width, m.Tok.Pad(), false)
 	if err != nil {
 		return nil, err
 	}
@@ -122,22 +122,6 @@ func (m *Model) call(rows [][]int32, width int) ([]float32, error) {
 	}
 	defer gx.Free(out...)
 	return gx.Values[float32](out[0])
-}
-
-// rightPad lays sequences out as [N, T] tokens and segments.
-func rightPad(be compute.Backend, rows [][]int32, width int, pad int32) (tokens, segments *tensors.Tensor, err error) {
-	ones := make([][]int32, len(rows))
-	for i, r := range rows {
-		ones[i] = make([]int32, len(r))
-		for j := range ones[i] {
-			ones[i][j] = 1
-		}
-	}
-	if tokens, err = gx.Rows(be, rows, width, pad, false); err != nil {
-		return nil, nil, err
-	}
-	segments, err = gx.Rows(be, ones, width, 0, false)
-	return tokens, segments, err
 }
 
 // Bucket returns the width that a sequence of n tokens is padded to: the next

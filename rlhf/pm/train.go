@@ -66,7 +66,7 @@ func (t *Trainer) Step() (map[string]float64, error) {
 		rows[i], rows[len(at)+i] = t.pairs[j].Chosen, t.pairs[j].Rejected
 		width = max(width, t.pairs[j].width())
 	}
-	tokens, segments, err := rightPad(t.model.be, rows, Bucket(width, t.model.Context), t.model.Tok.Pad())
+	tokens, segments, err := lm.LayOut(t.model.be, rows, Bucket(width, t.model.Context), t.model.Tok.Pad(), false)
 	if err != nil {
 		return nil, err
 	}

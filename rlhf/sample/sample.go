@@ -78,7 +78,7 @@ func (s *Sampler) Sample(weights []*tensors.Tensor, prompts [][]int32, seed uint
 			return nil, fmt.Errorf("sample: prompt %d has %d tokens, want 1 to %d", i, len(p), s.opt.Prompt)
 		}
 	}
-	tokens, segments, err := LeftPad(s.be, prompts, s.opt.Prompt, s.opt.Pad)
+	tokens, segments, err := lm.LayOut(s.be, prompts, s.opt.Prompt, s.opt.Pad, true)
 	if err != nil {
 		return nil, err
 	}
@@ -110,22 +110,6 @@ func (s *Sampler) Sample(weights []*tensors.Tensor, prompts [][]int32, seed uint
 		raw.Length[i] = int(n)
 	}
 	return raw, err
-}
-
-// LeftPad lays prompts out as [B, P] tokens and segments (1 where a prompt token stands).
-func LeftPad(be compute.Backend, prompts [][]int32, width int, pad int32) (tokens, segments *tensors.Tensor, err error) {
-	ones := make([][]int32, len(prompts))
-	for i, p := range prompts {
-		ones[i] = make([]int32, len(p))
-		for j := range ones[i] {
-			ones[i][j] = 1
-		}
-	}
-	if tokens, err = gx.Rows(be, prompts, width, pad, true); err != nil {
-		return nil, nil, err
-	}
-	segments, err = gx.Rows(be, ones, width, 0, true)
-	return tokens, segments, err
 }
 
 // prefillGraph: tokens, segments [B, P], weights → lengths [B], logits [B, V], keys and values.
