@@ -70,7 +70,7 @@ func Default(progress io.Writer) (*Installer, error) {
 	return &Installer{
 		Dir:      filepath.Join(home.Data, "pjrt"),
 		Cache:    home.Cache,
-		Sources:  []Source{Release{Version: ReleaseVersion}, CPUWheel},
+		Sources:  []Source{CPUWheel, Release{Version: ReleaseVersion}},
 		Need:     needBytes,
 		Progress: progress,
 	}, nil
