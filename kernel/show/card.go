@@ -64,7 +64,7 @@ var fonts = sync.OnceValue(func() *font.Cache {
 	}{{stdfont.WeightNormal, liberationsansregular.TTF}, {stdfont.WeightBold, liberationsansbold.TTF}} {
 		face, err := opentype.Parse(f.ttf)
 		if err != nil {
-			panic(fmt.Sprintf("show: embedded font: %v", err)) // the build is broken
+			panic(fmt.Errorf("show: embedded font: %w", err)) // the build is broken
 		}
 		faces = append(faces, font.Face{Font: font.Font{Typeface: "Liberation", Variant: "Sans", Weight: f.weight}, Face: face})
 	}

@@ -56,7 +56,7 @@ func lossGraph(s lm.Shape, weights []*Node, tokens, segments *Node) rl.Preferenc
 // Step does one optimiser step on the next batch of pairs and returns its metrics.
 func (t *Trainer) Step() (map[string]float64, error) {
 	n := t.State.Updates
-	perEpoch := max(1, len(t.pairs)/t.cfg.Batch)
+	perEpoch := StepsPerEpoch(len(t.pairs), t.cfg.Batch)
 	if epoch := n / perEpoch; epoch != t.epoch {
 		t.epoch, t.order = epoch, batches(t.pairs, t.cfg.Batch, t.stream("pm/order", epoch))
 	}

@@ -85,7 +85,7 @@ func (t *Trainer) Update(b *rlhf.Batch) (rlhf.Point, error) {
 	// One denominator for every minibatch, so that how the batch is cut changes
 	// no token's weight.
 	denom := float32(valid) / float32(t.cfg.Minibatches)
-	m := newMeter()
+	var m meter
 	for epoch := range t.cfg.Epochs {
 		perm := t.stream(fmt.Sprintf("ppo/minibatches/%d", epoch), step).Perm(t.cfg.Batch)
 		size := t.cfg.Batch / t.cfg.Minibatches
@@ -163,8 +163,6 @@ type meter struct {
 	ratioMax, startRatio  float64
 	policyNorm, valueNorm float64
 }
-
-func newMeter() *meter { return &meter{} }
 
 func (m *meter) add(norms []float64, stats []float32) {
 	if m.n == 0 {
