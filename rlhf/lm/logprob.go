@@ -1,0 +1,41 @@
+package lm
+
+import (
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
+	. "github.com/gomlx/gomlx/core/graph"
+)
+
+// LogProbs returns log softmax(logits/temperature)[target], with logits
+// [N, T, V] and targets [N, T] int32. It is the one function through which every
+// log-probability of this module is computed; the sampler's own record is
+// checked against it.
+func LogProbs(logits, targets *Node, temperature float64) *Node {
+	if temperature != 1 {
+		logits = DivScalar(logits, temperature)
+	}
+	return TakeLast(LogSoftmax(logits, -1), targets)
+}
+
+// TakeLast picks x[..., index] along the last axis: x [..., V], index [...] int32.
+func TakeLast(x, index *Node) *Node {
+	n := index.Shape().Size()
+	v := x.Shape().Dimensions[x.Rank()-1]
+	rows := Iota(x.Graph(), shapes.Make(dtypes.Int32, n, 1), 0)
+	at := Concatenate([]*Node{rows, Reshape(index, n, 1)}, 1)
+	return Reshape(Gather(Reshape(x, n, v), at), index.Shape().Dimensions...)
+}
+
+// NextLogProbs scores response tokens under a policy: tokens [B, T] with the
+// prompt left-padded to P = T − R slots, segments [B, T]. The result [B, R] holds
+// log π(tokens[b, P+r] | tokens[b, <P+r]), that is, from the logits at slot
+// P+r−1. No other function shifts by one. hidden activations at those slots,
+// [B, R, D], are returned for heads that need them.
+func (n *Net) NextLogProbs(tokens, segments *Node, responses int, temperature float64) (logp, logits *Node) {
+	t := tokens.Shape().Dimensions[1]
+	h := n.Hidden(tokens, Positions(segments), CausalBias(segments))
+	h = Slice(h, AxisRange(), AxisRange(t-responses-1, t-1)) // [B, R, D]
+	logits = n.Logits(h)                                     // [B, R, V]
+	targets := Slice(tokens, AxisRange(), AxisRange(t-responses, t))
+	return LogProbs(logits, targets, temperature), logits
+}

@@ -1,0 +1,36 @@
+package lm
+
+import (
+	"math"
+
+	. "github.com/gomlx/gomlx/core/graph"
+)
+
+// attend is softmax(q·kᵀ/√K + bias)·v over [B, H, T, K], returned as [B, T, D].
+func (n *Net) attend(q, k, v, bias *Node) *Node {
+	d := q.Shape().Dimensions
+	q = MulScalar(q, 1/math.Sqrt(float64(d[3])))
+	scores := DotGeneral(q, []int{3}, []int{0, 1}, k, []int{3}, []int{0, 1}) // [B, H, T, S]
+	scores = Add(scores, BroadcastToDims(bias, scores.Shape().Dimensions...))
+	o := DotGeneral(Softmax(scores, -1), []int{3}, []int{0, 1}, v, []int{2}, []int{0, 1}) // [B, H, T, K]
+	return Reshape(TransposeAllDims(o, 0, 2, 1, 3), d[0], d[2], n.Width)
+}
+
+func byHead(x *Node) *Node { return TransposeAllDims(x, 0, 2, 1, 3) }
+
+func layerNorm(x, scale, bias *Node) *Node {
+	c := Sub(x, ReduceAndKeep(x, ReduceMean, -1))
+	std := Sqrt(AddScalar(ReduceAndKeep(Square(c), ReduceMean, -1), 1e-5))
+	return Add(Mul(Div(c, std), ExpandLeftToRank(scale, x.Rank())), ExpandLeftToRank(bias, x.Rank()))
+}
+
+func linear(x, w, b *Node) *Node {
+	y := DotGeneral(x, []int{x.Rank() - 1}, nil, w, []int{0}, nil)
+	return Add(y, ExpandLeftToRank(b, y.Rank()))
+}
+
+// gelu is the tanh form, ½x(1 + tanh(√(2/π)(x + 0.044715x³))).
+func gelu(x *Node) *Node {
+	inner := MulScalar(Add(x, MulScalar(Mul(x, Square(x)), 0.044715)), math.Sqrt(2/math.Pi))
+	return Mul(MulScalar(x, 0.5), OnePlus(Tanh(inner)))
+}
