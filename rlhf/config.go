@@ -35,10 +35,21 @@ func (s Size) index() int {
 type LM struct {
 	// Size fills the fields left at zero: "tiny", "default" (also ""), "large".
 	Size Size `json:"size"`
+	// From names the model to start from, whose shape and tokenizer the run takes: a
+	// language-model run, "smollm2", "hub:owner/name", or the path of a Hugging Face
+	// folder, a .gguf or a llama2.c .bin file. "": fresh weights.
+	From string `json:"from,omitempty"`
+	// Rung names a size of the ladder, "0.2M" to "52B" (see package lm), and
+	// decides Layers, Width and Heads where they are zero.
+	Rung string `json:"rung,omitempty"`
 	// Data names the transcripts: "synth" (the synthetic world) or "synth-small" (a
 	// district of it), "hh-rlhf" (the released comparisons; their chosen transcripts), or
-	// the path of a folder or .jsonl(.gz) file of comparisons. "" is "synth".
+	// the path of a folder or .jsonl(.gz) file of comparisons, or of a .txt or
+	// .jsonl file of text, which is streamed. "" is "synth". "synth-pages" and
+	// "synth-small-pages" are documents of several dialogues by one author each.
 	Data string `json:"data"`
+	// Mix lists further corpora with their shares of the rows; Data has the rest.
+	Mix []Share `json:"mix,omitempty"`
 	// Rows bounds how many transcripts are used. 0: synth draws as the size
 	// says, files are read whole.
 	Rows int `json:"rows"`
@@ -58,7 +69,17 @@ type LM struct {
 	// Batch is the number of packed rows of Context tokens in a step.
 	Batch int `json:"batch"`
 	// Planned is the number of optimiser steps; the learning rate decays over it.
+	// Untrained, with From, is the model as it is.
 	Planned int `json:"planned"`
+	// Accumulate splits the batch into as many parts, whose gradients are added
+	// up before the one update. 0: 1.
+	Accumulate int `json:"accumulate,omitempty"`
+	// Checkpointing keeps only each block's input for the backward pass and
+	// computes the rest again: less memory, more time, the same numbers.
+	Checkpointing bool `json:"checkpointing,omitempty"`
+	// Precision is "float32" (also "") or "bfloat16" for the products of the
+	// forward and backward pass; weights and optimiser stay float32.
+	Precision string `json:"precision,omitempty"`
 	// LearningRate is the peak of AdamW's rate: linear warm-up over Warmup
 	// steps, then cosine decay to a tenth.
 	LearningRate float64 `json:"learning_rate"`
@@ -69,6 +90,53 @@ type LM struct {
 	ClipNorm float64 `json:"clip_norm"`
 	// Seed determines everything drawn at random.
 	Seed uint64 `json:"seed"`
+}
+
+// Untrained, as LM.Planned, asks for the model that From names as it is.
+const Untrained = -1
+
+// A Share is a corpus and its share of the rows of every batch, in (0, 1).
+type Share struct {
+	Data   string  `json:"data"`
+	Weight float64 `json:"weight"`
+}
+
+// Distill configures context distillation (paper, appendix A.1; Askell et al.
+// 2021, section 2.1): the student learns to answer without the prompt as the
+// teacher answers with it.
+type Distill struct {
+	Size Size `json:"size"`
+	// Teacher names the language-model run that reads the prompt. The paper's is
+	// the largest model for students of every size.
+	Teacher string `json:"teacher"`
+	// Student names the run whose weights the student starts from. "": Teacher.
+	Student string `json:"student"`
+	// Prompt is the context C. "": the good dialogues that the synthetic world
+	// writes for its own data, and the text of distill.HHH for everything else.
+	Prompt string `json:"prompt"`
+	// Data names the dialogues of one half of the rows and Text the plain text of
+	// the other (paper: Stack Exchange and pretraining data), as LM.Data does.
+	// "": the teacher's data.
+	Data string `json:"data"`
+	Text string `json:"text"`
+	// Rows bounds the sequences; HeldOut is the fraction kept for evaluation.
+	Rows    int     `json:"rows"`
+	HeldOut float64 `json:"held_out"`
+	// Top is the number of the teacher's tokens that are kept at a position; all
+	// others are one more category (paper: 50 and a 51st).
+	Top int `json:"top"`
+	// Context bounds the tokens of a sequence, the prompt not counted. 0: what
+	// the teacher's context leaves beside the prompt.
+	Context int `json:"context"`
+	// Batch is the number of sequences in a step (paper: 32).
+	Batch int `json:"batch"`
+	// Planned is the number of steps. 0: one pass over the sequences.
+	Planned int `json:"planned"`
+	// LearningRate decays linearly to zero (paper: from 0.05 of pretraining's).
+	LearningRate float64 `json:"learning_rate"`
+	Warmup       int     `json:"warmup"`
+	ClipNorm     float64 `json:"clip_norm"`
+	Seed         uint64  `json:"seed"`
 }
 
 // PM configures a preference model: the trunk of a trained language model, a
@@ -165,17 +233,33 @@ type PPO struct {
 }
 
 // The names of the synthetic worlds, as Data fields take them: the whole world
-// and a small district of it, learnt in a minute. A seed may follow a colon, as in
-// "synth:7"; without one it is 0.
+// and a small district of it, learnt in a minute. With PagesOf behind the name,
+// as in "synth-small-pages", a language model reads documents of several
+// dialogues whose answers share an author, so that what it has read tells it who
+// is writing. A seed may follow a colon, as in "synth:7"; without one it is 0.
 const (
 	Synth      = "synth"
 	SynthSmall = "synth-small"
+	PagesOf    = "-pages"
 )
 
 // Synthetic reports whether data names a synthetic world rather than files.
 func Synthetic(data string) bool {
-	kind, _, _ := strings.Cut(data, ":")
+	kind := World(data)
 	return kind == Synth || kind == SynthSmall
+}
+
+// World returns the name of the synthetic world in data, without seed and
+// PagesOf, or the part before the colon where there is none.
+func World(data string) string {
+	kind, _, _ := strings.Cut(data, ":")
+	return strings.TrimSuffix(kind, PagesOf)
+}
+
+// Pages reports whether data names documents of several dialogues.
+func Pages(data string) bool {
+	kind, _, _ := strings.Cut(data, ":")
+	return Synthetic(data) && strings.HasSuffix(kind, PagesOf)
 }
 
 // fill sets *p to the size's entry if it is zero.
@@ -192,13 +276,16 @@ func same[T any](v T) [3]T { return [3]T{v, v, v} }
 func (c LM) Filled() LM {
 	fill(&c.Size, c.Size, same(Default))
 	fill(&c.Data, c.Size, same(Synth))
+	if c.From != "" {
+		return c.filledFrom()
+	}
 	if Synthetic(c.Data) {
 		fill(&c.Rows, c.Size, [3]int{2000, 12000, 100000})
 		fill(&c.Vocab, c.Size, [3]int{512, 768, 2048})
 		fill(&c.Context, c.Size, [3]int{64, 64, 256})
 		fill(&c.HeldOut, c.Size, same(0.02))
 	}
-	if kind, _, _ := strings.Cut(c.Data, ":"); kind == SynthSmall {
+	if World(c.Data) == SynthSmall {
 		// Many steps of a small model learn this little world faster than few of a large one.
 		fill(&c.Layers, c.Size, [3]int{2, 2, 4})
 		fill(&c.Width, c.Size, [3]int{64, 64, 256})
@@ -215,6 +302,39 @@ func (c LM) Filled() LM {
 	fill(&c.Planned, c.Size, [3]int{60, 400, 10000})
 	fill(&c.LearningRate, c.Size, [3]float64{3e-3, 3e-3, 6e-4})
 	fill(&c.Warmup, c.Size, [3]int{10, 40, 200})
+	fill(&c.ClipNorm, c.Size, same(1.0))
+	return c
+}
+
+// filledFrom fills the fields that the model of From does not decide: Vocab,
+// Layers, Width, Heads and Context stay as they are.
+func (c LM) filledFrom() LM {
+	if c.Planned != Untrained {
+		if Synthetic(c.Data) {
+			fill(&c.Rows, c.Size, [3]int{2000, 12000, 100000})
+			fill(&c.HeldOut, c.Size, same(0.02))
+		}
+		fill(&c.Planned, c.Size, [3]int{20, 200, 2000})
+	}
+	fill(&c.HeldOut, c.Size, same(0.1))
+	fill(&c.Batch, c.Size, [3]int{4, 8, 32})
+	fill(&c.LearningRate, c.Size, [3]float64{1e-3, 1e-4, 3e-5})
+	fill(&c.Warmup, c.Size, [3]int{5, 20, 100})
+	fill(&c.ClipNorm, c.Size, same(1.0))
+	return c
+}
+
+// Filled returns the configuration with every field that zero leaves to Size
+// set. Student, Data, Text, Context and Planned may stay zero: the teacher's run
+// and the number of sequences decide them when the run is created.
+func (c Distill) Filled() Distill {
+	fill(&c.Size, c.Size, same(Default))
+	fill(&c.Rows, c.Size, [3]int{400, 4000, 40000})
+	fill(&c.HeldOut, c.Size, same(0.1))
+	fill(&c.Top, c.Size, same(50))
+	fill(&c.Batch, c.Size, [3]int{16, 32, 32})
+	fill(&c.LearningRate, c.Size, [3]float64{1e-3, 5e-4, 5e-5})
+	fill(&c.Warmup, c.Size, [3]int{2, 10, 20})
 	fill(&c.ClipNorm, c.Size, same(1.0))
 	return c
 }
@@ -299,16 +419,53 @@ func (c LM) Validate() error {
 	f.want(c.Data != "", "Data", `""`, `"synth", "synth-small", "hh-rlhf" or a path`)
 	f.want(c.Rows >= 0, "Rows", c.Rows, ">= 0")
 	f.want(c.HeldOut > 0 && c.HeldOut < 1, "HeldOut", c.HeldOut, "in (0, 1)")
-	f.want(c.Vocab >= 260, "Vocab", c.Vocab, ">= 260 (256 bytes, 3 special tokens, one merge)")
-	f.want(c.Layers > 0, "Layers", c.Layers, "> 0")
-	f.want(c.Width > 0, "Width", c.Width, "> 0")
-	f.want(c.Heads > 0 && c.Width%max(c.Heads, 1) == 0, "Heads", c.Heads, fmt.Sprintf("a divisor of Width (%d)", c.Width))
-	f.want(c.Context >= 8, "Context", c.Context, ">= 8")
+	if c.From == "" {
+		f.want(c.Vocab >= 260, "Vocab", c.Vocab, ">= 260 (256 bytes, 3 special tokens, one merge)")
+		f.want(c.Layers > 0, "Layers", c.Layers, "> 0")
+		f.want(c.Width > 0, "Width", c.Width, "> 0")
+		f.want(c.Heads > 0 && c.Width%max(c.Heads, 1) == 0, "Heads", c.Heads, fmt.Sprintf("a divisor of Width (%d)", c.Width))
+		f.want(c.Context >= 8, "Context", c.Context, ">= 8")
+		f.want(c.Planned > 0, "Planned", c.Planned, "> 0")
+	} else {
+		const decided = "0, because the model of From decides it"
+		f.want(c.Vocab == 0, "Vocab", c.Vocab, decided)
+		f.want(c.Layers == 0, "Layers", c.Layers, decided)
+		f.want(c.Width == 0, "Width", c.Width, decided)
+		f.want(c.Heads == 0, "Heads", c.Heads, decided)
+		f.want(c.Rung == "", "Rung", c.Rung, `"", because the model of From decides the size`)
+		f.want(c.Context == 0 || c.Context >= 8, "Context", c.Context, ">= 8, or 0 for the model's, at most 256")
+		f.want(c.Planned > 0 || c.Planned == Untrained, "Planned", c.Planned, "> 0, or Untrained")
+	}
+	sum := 0.0
+	for i, m := range c.Mix {
+		f.want(m.Data != "", fmt.Sprintf("Mix[%d].Data", i), `""`, "the name of a corpus, as Data takes it")
+		f.want(m.Weight > 0, fmt.Sprintf("Mix[%d].Weight", i), m.Weight, "> 0")
+		sum += m.Weight
+	}
+	f.want(sum < 1, "the sum of Mix's weights", sum, "< 1: Data has the rest")
 	f.want(c.Batch > 0, "Batch", c.Batch, "> 0")
-	f.want(c.Planned > 0, "Planned", c.Planned, "> 0")
+	f.want(c.Accumulate >= 0 && c.Batch%max(c.Accumulate, 1) == 0, "Accumulate", c.Accumulate, fmt.Sprintf("a divisor of Batch (%d)", c.Batch))
+	f.want(c.Precision == "" || c.Precision == "float32" || c.Precision == "bfloat16", "Precision", c.Precision, `"float32" or "bfloat16"`)
 	f.want(c.LearningRate > 0, "LearningRate", c.LearningRate, "> 0")
 	f.want(c.Warmup >= 0, "Warmup", c.Warmup, ">= 0")
 	f.want(c.WeightDecay >= 0, "WeightDecay", c.WeightDecay, ">= 0")
+	f.want(c.ClipNorm > 0, "ClipNorm", c.ClipNorm, "> 0")
+	return f.err()
+}
+
+// Validate reports every field out of range. Call it on a filled configuration.
+func (c Distill) Validate() error {
+	f := faults{stage: "distill"}
+	f.size(c.Size)
+	f.want(c.Teacher != "", "Teacher", `""`, "the name of a language-model run")
+	f.want(c.Rows > 0, "Rows", c.Rows, "> 0")
+	f.want(c.HeldOut > 0 && c.HeldOut < 1, "HeldOut", c.HeldOut, "in (0, 1)")
+	f.want(c.Top > 0, "Top", c.Top, "> 0")
+	f.want(c.Context == 0 || c.Context >= 8, "Context", c.Context, ">= 8, or 0 for what the teacher's leaves")
+	f.want(c.Batch > 0, "Batch", c.Batch, "> 0")
+	f.want(c.Planned >= 0, "Planned", c.Planned, ">= 0")
+	f.want(c.LearningRate > 0, "LearningRate", c.LearningRate, "> 0")
+	f.want(c.Warmup >= 0, "Warmup", c.Warmup, ">= 0")
 	f.want(c.ClipNorm > 0, "ClipNorm", c.ClipNorm, "> 0")
 	return f.err()
 }

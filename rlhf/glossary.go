@@ -48,6 +48,8 @@ var glossary = []Term{
 	{"pm/margin", "mean r_chosen − r_rejected", "score", "rises", ""},
 	{"lm/loss", "mean −log p(token)", "nats per token", "falls", "rises: lower the learning rate"},
 	{"lm/tokens", "tokens seen", "tokens", "", ""},
+	{"distill/kl", "mean over tokens of Σ_c p₀(c | C) (log p₀(c | C) − log p(c)), c: the teacher's top tokens and one for the rest", "nats per token", "falls", "stays: the prompt says nothing to the teacher, or the learning rate is too low"},
+	{"distill/tokens", "tokens seen, the prompt's not counted", "tokens", "", ""},
 	{"grad_norm", "global L2 norm before clipping, policy", "", "finite, steady", "spikes: lower the learning rate"},
 	{"value/grad_norm", "global L2 norm before clipping, value function", "", "finite, steady", ""},
 	{"lr", "learning rate of the step", "", "", ""},
