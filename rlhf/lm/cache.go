@@ -8,11 +8,12 @@ import (
 // Prefill runs prompts and leaves keys and values in caches that have room for
 // size slots, [B, H, size, K] a layer. bias is [B, 1, P, P].
 func (n *Net) Prefill(tokens, positions, bias *Node, size int) (h *Node, keys, values []*Node) {
-	h, keys, values = n.run(tokens, positions, bias, nil, nil, nil)
 	room := size - tokens.Shape().Dimensions[1]
-	for i := range keys {
-		keys[i], values[i] = padSlots(keys[i], room), padSlots(values[i], room)
-	}
+	h = n.run(tokens, positions, func(_ int, q, k, v *Node) *Node {
+		k, v = byHead(k), byHead(v)
+		keys, values = append(keys, padSlots(k, room)), append(values, padSlots(v, room))
+		return n.attend(byHead(q), k, v, bias)
+	})
 	return h, keys, values
 }
 
@@ -20,7 +21,13 @@ func (n *Net) Prefill(tokens, positions, bias *Node, size int) (h *Node, keys, v
 // (scalar int32). token and position are [B]; bias is [B, 1, 1, size] and hides
 // the slots that do not count. It returns activations [B, D] and the caches.
 func (n *Net) Step(token, position, bias *Node, keys, values []*Node, at *Node) (h *Node, k, v []*Node) {
-	h, k, v = n.run(ExpandDims(token, -1), ExpandDims(position, -1), bias, keys, values, at)
+	zero := Const(token.Graph(), int32(0))
+	slot := []*Node{zero, zero, at, zero}
+	h = n.run(ExpandDims(token, -1), ExpandDims(position, -1), func(i int, q, key, val *Node) *Node {
+		k = append(k, DynamicUpdateSlice(keys[i], byHead(key), slot))
+		v = append(v, DynamicUpdateSlice(values[i], byHead(val), slot))
+		return n.attend(byHead(q), k[i], v[i], bias)
+	})
 	return Squeeze(h, 1), k, v
 }
 

@@ -41,8 +41,17 @@ func NewNet(s Shape, w []*Node) *Net {
 //
 // It returns the final-norm activations, [B, T, D].
 func (n *Net) Hidden(tokens, positions, bias *Node) *Node {
-	h, _, _ := n.run(tokens, positions, bias, nil, nil, nil)
-	return h
+	return n.run(tokens, positions, n.whole(bias))
+}
+
+// A mixer is the attention of layer i: queries [B, T, H, K], keys and values
+// [B, T, KV, K], positions already in them, to [B, T, H·K]. Hidden, Prefill and
+// Step differ in it alone.
+type mixer func(i int, q, k, v *Node) *Node
+
+// whole is the mixer of whole sequences.
+func (n *Net) whole(bias *Node) mixer {
+	return func(_ int, q, k, v *Node) *Node { return n.attend(byHead(q), byHead(k), byHead(v), bias) }
 }
 
 // Logits maps activations [..., D] to [..., V] with the tied head.
@@ -50,26 +59,18 @@ func (n *Net) Logits(h *Node) *Node {
 	return DotGeneral(h, []int{h.Rank() - 1}, nil, n.token, []int{1}, nil)
 }
 
-func (n *Net) run(tokens, positions, bias *Node, keys, values []*Node, at *Node) (*Node, []*Node, []*Node) {
+func (n *Net) run(tokens, positions *Node, attention mixer) *Node {
 	b, t := tokens.Shape().Dimensions[0], tokens.Shape().Dimensions[1]
 	k := n.Width / n.Heads
 	positions.AssertDims(b, t)
 	x := Add(Gather(n.token, ExpandDims(tokens, -1)), Gather(n.position, ExpandDims(positions, -1))) // [B, T, D]
-	var newK, newV []*Node
 	for i, w := range n.blocks {
 		qkv := linear(layerNorm(x, w.norm1, w.norm1B), w.qkv, w.qkvB)
 		parts := Split(Reshape(qkv, b, t, 3*n.Heads, k), 2, 3)
-		q, key, val := byHead(parts[0]), byHead(parts[1]), byHead(parts[2]) // [B, H, T, K]
-		if keys != nil {
-			zero := Const(tokens.Graph(), int32(0))
-			key = DynamicUpdateSlice(keys[i], key, []*Node{zero, zero, at, zero})
-			val = DynamicUpdateSlice(values[i], val, []*Node{zero, zero, at, zero})
-		}
-		newK, newV = append(newK, key), append(newV, val)
-		x = Add(x, linear(n.attend(q, key, val, bias), w.out, w.outB))
+		x = Add(x, linear(attention(i, parts[0], parts[1], parts[2]), w.out, w.outB))
 		x = Add(x, linear(gelu(linear(layerNorm(x, w.norm2, w.norm2B), w.up, w.upB)), w.down, w.downB))
 	}
-	return layerNorm(x, n.normScale, n.normB), newK, newV
+	return layerNorm(x, n.normScale, n.normB)
 }
 
 // Scalar applies the head of Shape.ScalarWeights to activations [..., D]: one
