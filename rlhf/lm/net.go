@@ -8,28 +8,68 @@ import (
 // function that uses it: in a program's main function from its inputs, in the
 // body of a loop from the loop's state.
 //
-// A block is pre-LN with GELU (tanh form), as GPT-2's:
+// A block normalises first (pre-LN, as GPT-2 and everything since):
 //
-//	x ← x + Attention(LN(x)),  x ← x + MLP(LN(x))
+//	x ← x + attention(norm1(x)),  x ← x + mlp(norm2(x))
+//
+// or, where Shape.Parallel is set, x ← x + attention(norm1(x)) + mlp(norm2(x)).
 type Net struct {
 	Shape
-	token, position  *Node // [V, D], [Context, D]
-	normScale, normB *Node
-	blocks           []block
+	token, position *Node // [V, D]; [Context, D], nil with rotary positions
+	output          *Node // [V, D]: token, or a matrix of its own
+	final           norm
+	blocks          []block
 }
 
+// An affine map, with bias nil where the architecture has none.
+type affine struct{ weight, bias *Node }
+
+// A norm's scale and bias, [D] each; bias is nil for RMSNorm.
+type norm struct{ scale, bias *Node }
+
 type block struct {
-	norm1, norm1B, qkv, qkvB, out, outB *Node
-	norm2, norm2B, up, upB, down, downB *Node
+	norm1, norm2   norm
+	qkv, out       affine
+	gate, up, down affine // gate is zero where Shape.Gated is not set
 }
 
 // NewNet wires nodes, in the order of Shape.Weights, into a network; nodes
 // beyond them are ignored.
 func NewNet(s Shape, w []*Node) *Net {
-	n := &Net{Shape: s, token: w[0], position: w[1], normScale: w[2], normB: w[3]}
-	for i := range s.Layers {
-		b := w[4+weightsPerBlock*i:]
-		n.blocks = append(n.blocks, block{b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11]})
+	at := 0
+	next := func() *Node { at++; return w[at-1] }
+	nextNorm := func() (m norm) {
+		if m.scale = next(); s.Norm == "" {
+			m.bias = next()
+		}
+		return m
+	}
+	nextAffine := func(biased bool) (m affine) {
+		if m.weight = next(); biased {
+			m.bias = next()
+		}
+		return m
+	}
+	everywhere := s.Bias == ""
+
+	n := &Net{Shape: s, token: next()}
+	if s.Rotary == 0 {
+		n.position = next()
+	}
+	n.final = nextNorm()
+	for range s.Layers {
+		var b block
+		b.norm1 = nextNorm()
+		b.qkv, b.out = nextAffine(everywhere || s.Bias == "qkv"), nextAffine(everywhere)
+		b.norm2 = nextNorm()
+		if s.Gated {
+			b.gate = nextAffine(everywhere)
+		}
+		b.up, b.down = nextAffine(everywhere), nextAffine(everywhere)
+		n.blocks = append(n.blocks, b)
+	}
+	if n.output = n.token; s.Untied {
+		n.output = next()
 	}
 	return n
 }
@@ -45,8 +85,8 @@ func (n *Net) Hidden(tokens, positions, bias *Node) *Node {
 }
 
 // A mixer is the attention of layer i: queries [B, T, H, K], keys and values
-// [B, T, KV, K], positions already in them, to [B, T, H·K]. Hidden, Prefill and
-// Step differ in it alone.
+// [B, T, KV, K], rotary positions already in them, to [B, T, H·K]. Hidden,
+// Prefill and Step differ in it alone.
 type mixer func(i int, q, k, v *Node) *Node
 
 // whole is the mixer of whole sequences.
@@ -54,23 +94,58 @@ func (n *Net) whole(bias *Node) mixer {
 	return func(_ int, q, k, v *Node) *Node { return n.attend(byHead(q), byHead(k), byHead(v), bias) }
 }
 
-// Logits maps activations [..., D] to [..., V] with the tied head.
+// Logits maps activations [..., D] to [..., V]. The last Shape.Spare ids get −1e9.
 func (n *Net) Logits(h *Node) *Node {
-	return DotGeneral(h, []int{h.Rank() - 1}, nil, n.token, []int{1}, nil)
+	logits := DotGeneral(h, []int{h.Rank() - 1}, nil, n.output, []int{1}, nil)
+	if n.Spare == 0 {
+		return logits
+	}
+	return Add(logits, ExpandLeftToRank(ConvertDType(n.spareBias(h.Graph()), h.DType()), h.Rank()))
 }
 
+// run is the forward pass over tokens and positions [B, T].
 func (n *Net) run(tokens, positions *Node, attention mixer) *Node {
-	b, t := tokens.Shape().Dimensions[0], tokens.Shape().Dimensions[1]
-	k := n.Width / n.Heads
-	positions.AssertDims(b, t)
-	x := Add(Gather(n.token, ExpandDims(tokens, -1)), Gather(n.position, ExpandDims(positions, -1))) // [B, T, D]
-	for i, w := range n.blocks {
-		qkv := linear(layerNorm(x, w.norm1, w.norm1B), w.qkv, w.qkvB)
-		parts := Split(Reshape(qkv, b, t, 3*n.Heads, k), 2, 3)
-		x = Add(x, linear(attention(i, parts[0], parts[1], parts[2]), w.out, w.outB))
-		x = Add(x, linear(gelu(linear(layerNorm(x, w.norm2, w.norm2B), w.up, w.upB)), w.down, w.downB))
+	positions.AssertDims(tokens.Shape().Dimensions...)
+	x := Gather(n.token, ExpandDims(tokens, -1)) // [B, T, D]
+	var r *rotation
+	if n.position != nil {
+		x = Add(x, Gather(n.position, ExpandDims(positions, -1)))
+	} else {
+		r = n.rotation(positions)
 	}
-	return layerNorm(x, n.normScale, n.normB)
+	for i, w := range n.blocks {
+		q, k, v := n.project(w, n.norm(x, w.norm1), r)
+		attended := linear(attention(i, q, k, v), w.out.weight, w.out.bias)
+		if n.Parallel {
+			x = Add(Add(x, attended), n.mlp(w, n.norm(x, w.norm2)))
+			continue
+		}
+		x = Add(x, attended)
+		x = Add(x, n.mlp(w, n.norm(x, w.norm2)))
+	}
+	return n.norm(x, n.final)
+}
+
+// project makes the queries [B, T, H, K] and the keys and values [B, T, KV, K]
+// of normalised activations [B, T, D], rotated where positions are rotary.
+func (n *Net) project(w block, x *Node, r *rotation) (q, k, v *Node) {
+	b, t := x.Shape().Dimensions[0], x.Shape().Dimensions[1]
+	heads, kv := n.Heads, n.KV()
+	qkv := Reshape(linear(x, w.qkv.weight, w.qkv.bias), b, t, heads+2*kv, n.K())
+	part := func(from, to int) *Node { return Slice(qkv, AxisRange(), AxisRange(), AxisRange(from, to)) }
+	q, k, v = part(0, heads), part(heads, heads+kv), part(heads+kv, heads+2*kv)
+	return r.apply(q), r.apply(k), v
+}
+
+// mlp is down(act(up(x))), or down(act(gate(x)) ⊙ up(x)) where Shape.Gated is set.
+func (n *Net) mlp(w block, x *Node) *Node {
+	up := linear(x, w.up.weight, w.up.bias)
+	if n.Gated {
+		up = Mul(n.activation(linear(x, w.gate.weight, w.gate.bias)), up)
+	} else {
+		up = n.activation(up)
+	}
+	return linear(up, w.down.weight, w.down.bias)
 }
 
 // Scalar applies the head of Shape.ScalarWeights to activations [..., D]: one
