@@ -17,20 +17,22 @@ const module = "hhrlhf/"
 // arrows lists, for each package of the library, the packages of this module
 // that it may import. The order is that of the stages: imports point one way.
 var arrows = map[string][]string{
-	"rlhf":                 {},
-	"rlhf/pjrt":            {},
-	"rlhf/synth":           {"rlhf"},
-	"rlhf/data":            {"rlhf"},
-	"rlhf/tokenizer":       {"rlhf"},
-	"rlhf/run":             {"rlhf"},
-	"rlhf/internal/gx":     {"rlhf/pjrt"},
-	"rlhf/internal/rltest": {"rlhf/internal/gx"},
-	"rlhf/rl":              {"rlhf/internal/gx"},
-	"rlhf/internal/fit":    {"rlhf/internal/gx", "rlhf/rl"},
-	"rlhf/lm":              {"rlhf", "rlhf/internal/gx", "rlhf/internal/fit"},
-	"rlhf/sample":          {"rlhf/lm", "rlhf/internal/gx"},
-	"rlhf/pm":              {"rlhf", "rlhf/lm", "rlhf/rl", "rlhf/tokenizer", "rlhf/internal/gx", "rlhf/internal/fit"},
-	"rlhf/ppo":             {"rlhf", "rlhf/lm", "rlhf/rl", "rlhf/sample", "rlhf/tokenizer", "rlhf/internal/gx", "rlhf/internal/fit"}, // not pm: anything that scores will do
+	"rlhf":                      {},
+	"rlhf/pjrt":                 {},
+	"rlhf/synth":                {"rlhf"},
+	"rlhf/data":                 {"rlhf"},
+	"rlhf/models":               {"rlhf/data", "rlhf/pjrt"},
+	"rlhf/tokenizer":            {"rlhf"},
+	"rlhf/internal/safetensors": {},
+	"rlhf/run":                  {"rlhf", "rlhf/internal/safetensors"},
+	"rlhf/internal/gx":          {"rlhf/pjrt"},
+	"rlhf/internal/rltest":      {"rlhf/internal/gx", "rlhf/models", "rlhf/pjrt"},
+	"rlhf/rl":                   {"rlhf/internal/gx"},
+	"rlhf/internal/fit":         {"rlhf/internal/gx", "rlhf/rl"},
+	"rlhf/lm":                   {"rlhf", "rlhf/internal/gx", "rlhf/internal/fit"},
+	"rlhf/sample":               {"rlhf/lm", "rlhf/internal/gx"},
+	"rlhf/pm":                   {"rlhf", "rlhf/lm", "rlhf/rl", "rlhf/tokenizer", "rlhf/internal/gx", "rlhf/internal/fit"},
+	"rlhf/ppo":                  {"rlhf", "rlhf/lm", "rlhf/rl", "rlhf/sample", "rlhf/tokenizer", "rlhf/internal/gx", "rlhf/internal/fit"}, // not pm: anything that scores will do
 	"rlhf/local": {"rlhf", "rlhf/data", "rlhf/synth", "rlhf/tokenizer", "rlhf/run", "rlhf/lm", "rlhf/sample", "rlhf/pm", "rlhf/ppo",
 		"rlhf/internal/gx", "rlhf/internal/fit"},
 }
@@ -41,6 +43,7 @@ var strangers = []struct{ tree, path, why, except string }{
 	{"rlhf", "gonum.org/v1/plot", "pictures are kernel/show's", ""},
 	{"rlhf", "net/http", "the library opens no sockets", "rlhf/pjrt"}, // which asks whether a download is possible
 	{"rlhf/data", "github.com/gomlx/gomlx", "notebook cells import it", ""},
+	{"rlhf/models", "github.com/gomlx/gomlx", "set-up needs no tensors", ""},
 	{"rlhf/synth", "github.com/gomlx", "notebook cells import it", ""},
 	{"rlhf/tokenizer", "github.com/gomlx", "no tensors are needed", ""},
 	{"rlhf/run", "github.com/gomlx", "no tensors are needed", ""},

@@ -14,6 +14,8 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+
+	"hhrlhf/rlhf/internal/safetensors"
 )
 
 // ErrNoCheckpoint is wrapped by the error of LoadCheckpoint where none was saved.
@@ -130,17 +132,10 @@ func (r *Run) SaveCheckpoint(ck Checkpoint) error {
 
 // writeCheckpoint makes the directory final, beside its place first.
 func (r *Run) writeCheckpoint(final string, ck Checkpoint) error {
-	head, err := tensorHeader(ck.Tensors)
+	sum, err := sumTensors(ck.Tensors)
 	if err != nil {
 		return fmt.Errorf("run: checkpoint of step %d of %q: %w", ck.Step, r.Name(), err)
 	}
-	sum := fileSum{Bytes: int64(len(head))}
-	crc := crc32.Update(0, castagnoli, head)
-	for _, t := range ck.Tensors {
-		sum.Bytes += int64(len(t.Data))
-		crc = crc32.Update(crc, castagnoli, t.Data)
-	}
-	sum.CRC32C = fmt.Sprintf("%08x", crc)
 	if len(ck.State) == 0 {
 		ck.State = json.RawMessage("null")
 	}
@@ -182,6 +177,21 @@ func (r *Run) writeCheckpoint(final string, ck Checkpoint) error {
 		return syncDir(r.checkpointDir())
 	}
 	return nil
+}
+
+// sumTensors returns what the file of the tensors will be.
+func sumTensors(tensors []Tensor) (fileSum, error) {
+	crc, size := crc32.New(castagnoli), new(countingWriter)
+	err := safetensors.Write(io.MultiWriter(crc, size), tensors)
+	return fileSum{Bytes: int64(*size), CRC32C: fmt.Sprintf("%08x", crc.Sum32())}, err
+}
+
+// A countingWriter counts the bytes that are written to it.
+type countingWriter int64
+
+func (n *countingWriter) Write(p []byte) (int, error) {
+	*n += countingWriter(len(p))
+	return len(p), nil
 }
 
 func (r *Run) writeNew(path string, write func(io.Writer) error) error {

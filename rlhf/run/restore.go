@@ -11,6 +11,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+
+	"hhrlhf/rlhf/internal/safetensors"
 )
 
 // LoadCheckpoint returns the newest checkpoint that is whole. Newer ones that are
@@ -77,7 +79,7 @@ func readCheckpoint(dir string) (*Checkpoint, error) {
 		return nil, fmt.Errorf("run: %s: %d bytes, want %d", tensorsPath, info.Size(), s.Tensors.Bytes)
 	}
 	sum := crc32.New(castagnoli)
-	tensors, err := readTensors(io.TeeReader(bufio.NewReaderSize(f, 1<<20), sum), info.Size())
+	tensors, err := safetensors.Read(io.TeeReader(bufio.NewReaderSize(f, 1<<20), sum), info.Size())
 	if err != nil {
 		return nil, fmt.Errorf("run: %s: %w", tensorsPath, err)
 	}
