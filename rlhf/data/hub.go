@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -26,16 +27,18 @@ const (
 // DefaultTranches are the comparisons of the released data.
 var DefaultTranches = []string{"harmless-base", "helpful-base", "helpful-online", "helpful-rejection-sampled"}
 
-// A Hub fetches comparisons from a Hugging Face dataset repository that has the
-// files {tranche}/{part}.jsonl.gz. Only Cache must be set.
+// A Hub fetches from a repository of a Hugging Face hub: [Hub.Fetch] comparisons
+// from a dataset that has the files {tranche}/{part}.jsonl.gz, and [Hub.FetchModel]
+// a pretrained model. Only Cache must be set.
 type Hub struct {
-	Cache    string   // folder for what is fetched; made where missing
-	Endpoint string   // "" means DefaultEndpoint; a mirror's address otherwise
-	Repo     string   // "" means DefaultRepo
-	Revision string   // branch, tag or commit; "" means DefaultRevision
-	Token    string   // sent as a bearer token; "" sends none
-	Tranches []string // none means DefaultTranches
-	Parts    []string // none means "train" and "test"
+	Cache    string    // folder for what is fetched; made where missing
+	Endpoint string    // "" means DefaultEndpoint; a mirror's address otherwise
+	Repo     string    // "" means DefaultRepo
+	Revision string    // branch, tag or commit; "" means DefaultRevision
+	Token    string    // sent as a bearer token; "" sends none
+	Tranches []string  // none means DefaultTranches
+	Parts    []string  // none means "train" and "test"
+	Progress io.Writer // lines about what is fetched and how long it still takes; nil for none
 }
 
 // Fetch brings the files into the cache and returns the folder that holds them,
@@ -48,58 +51,90 @@ type Hub struct {
 // The error says what to do; without a network, that is to put the files into a
 // local folder.
 func (h Hub) Fetch(ctx context.Context) (folder string, err error) {
-	if h.Cache == "" {
-		return "", errors.New("data: Hub.Cache is empty, want the path of a folder for what is fetched")
-	}
 	h = h.withDefaults()
-	if h.Cache, err = filepath.Abs(h.Cache); err != nil {
-		return "", fmt.Errorf("data: Hub.Cache: %w", err)
-	}
 	var names []string
 	for _, tranche := range h.Tranches {
 		for _, part := range h.Parts {
 			names = append(names, tranche+"/"+part+".jsonl.gz")
 		}
 	}
-	record := filepath.Join(h.Cache, "fetched", strings.ReplaceAll(h.Repo, "/", "--")+"@"+strings.ReplaceAll(h.Revision, "/", "--")+".json")
+	return h.fetch(ctx, repository{
+		kind: hub.RepoTypeDataset, record: "",
+		have:   func(f fetched, folder string) bool { return f.hasAll(folder, names) },
+		choose: func(map[string]*hub.FileInfo) ([]string, error) { return names, nil },
+		byHand: "put the files {tranche}/{part}.jsonl.gz into a local folder and load that",
+	})
+}
+
+// A repository says what fetch brings from it.
+type repository struct {
+	kind   hub.RepoType
+	record string // begins the name of the record in the cache
+	// have says whether what was fetched before is all there, without the network.
+	have func(f fetched, folder string) bool
+	// choose names the files to fetch of those that the hub lists.
+	choose func(listed map[string]*hub.FileInfo) ([]string, error)
+	byHand string // what to do without a network
+}
+
+// fetch brings the chosen files of h.Repo into the cache.
+func (h Hub) fetch(ctx context.Context, what repository) (folder string, err error) {
+	if h.Cache == "" {
+		return "", errors.New("data: Hub.Cache is empty, want the path of a folder for what is fetched")
+	}
+	if h.Cache, err = filepath.Abs(h.Cache); err != nil {
+		return "", fmt.Errorf("data: Hub.Cache: %w", err)
+	}
+	record := filepath.Join(h.Cache, "fetched", what.record+strings.ReplaceAll(h.Repo, "/", "--")+"@"+strings.ReplaceAll(h.Revision, "/", "--")+".json")
 	got := readFetched(record)
-	if folder := filepath.Join(h.Cache, got.Folder); got.hasAll(folder, names) {
+	if folder := filepath.Join(h.Cache, got.Folder); what.have(got, folder) {
 		return folder, nil
 	}
-	repo := hub.New(h.Repo).WithType(hub.RepoTypeDataset).WithEndpoint(strings.TrimSuffix(h.Endpoint, "/")).
+	repo := hub.New(h.Repo).WithType(what.kind).WithEndpoint(strings.TrimSuffix(h.Endpoint, "/")).
 		WithRevision(h.Revision).WithAuth(h.Token).WithCacheDir(h.Cache)
 	repo.Verbosity = 0
 	listed, err := listing(ctx, repo)
 	if err != nil {
-		return "", h.fault("the list of files of "+h.Repo, err)
+		return "", h.fault("the list of files of "+h.Repo, what.byHand, err)
 	}
-	for _, name := range names {
-		info := listed[name]
-		if info == nil {
-			have := make([]string, 0, len(listed))
-			for n := range listed {
-				have = append(have, n)
-			}
-			slices.Sort(have)
-			return "", fmt.Errorf("data: %s at %s has no file %q; it has %q", h.Repo, h.Revision, name, have)
-		}
+	names, err := what.choose(listed)
+	if err != nil {
+		return "", err
+	}
+	if err := h.listedAll(names, listed); err != nil {
+		return "", err
+	}
+	meter := newMeter(h.Progress, h.Cache, names, listed)
+	defer meter.stop()
+	for i, name := range names {
+		meter.file(i)
 		path, err := repo.DownloadFileCtx(ctx, name)
 		if ctx.Err() != nil {
 			return "", fmt.Errorf("data: fetching %s: %w", name, ctx.Err())
 		}
 		if err != nil {
-			return "", h.fault(name, err)
+			return "", h.fault(name, what.byHand, err)
 		}
-		if err := check(path, info); err != nil {
+		if err := check(path, listed[name]); err != nil {
 			return "", fmt.Errorf("data: %s from %s: %w; run it again", name, h.Endpoint, err)
 		}
 		folder = strings.TrimSuffix(path, string(filepath.Separator)+filepath.FromSlash(name))
-		got.Sizes[name] = info.Size
+		got.Sizes[name] = listed[name].Size
 	}
 	if got.Folder, err = filepath.Rel(h.Cache, folder); err != nil {
 		return "", fmt.Errorf("data: recording what was fetched: %w", err)
 	}
 	return folder, got.write(record)
+}
+
+// listedAll returns an error that names the first file which the hub does not list.
+func (h Hub) listedAll(names []string, listed map[string]*hub.FileInfo) error {
+	for _, name := range names {
+		if listed[name] == nil {
+			return fmt.Errorf("data: %s at %s has no file %q; it has %q", h.Repo, h.Revision, name, slices.Sorted(maps.Keys(listed)))
+		}
+	}
+	return nil
 }
 
 func (h Hub) withDefaults() Hub {
@@ -144,11 +179,11 @@ func listing(ctx context.Context, repo *hub.Repo) (map[string]*hub.FileInfo, err
 }
 
 // fault explains why something could not be fetched.
-func (h Hub) fault(what string, err error) error {
+func (h Hub) fault(what, byHand string, err error) error {
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return fmt.Errorf("data: fetching %s: %w", what, err)
 	}
-	return fmt.Errorf("data: fetching %s from %s: %w; without a network (or to use a copy) put the files {tranche}/{part}.jsonl.gz into a local folder and load that, or set the endpoint of a mirror", what, h.Endpoint, err)
+	return fmt.Errorf("data: fetching %s from %s: %w; without a network (or to use a copy) %s, or set the endpoint of a mirror", what, h.Endpoint, err, byHand)
 }
 
 // check compares a fetched file with what the hub lists and removes it where

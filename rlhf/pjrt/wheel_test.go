@@ -27,7 +27,7 @@ func makeWheel(t *testing.T, dir string) pjrt.Wheel {
 	if err := z.Close(); err != nil {
 		t.Fatal(err)
 	}
-	w := pjrt.Wheel{Package: "p", Version: "1", File: "p-1.whl", Plugin: "xla_plugins/p/p.so",
+	w := pjrt.Wheel{Package: "p", Version: "1", File: "p-1.whl", Inside: "xla_plugins/p/p.so",
 		OS: runtime.GOOS, Arch: runtime.GOARCH}
 	name := filepath.Join(dir, w.File)
 	if err := os.WriteFile(name, b.Bytes(), 0o644); err != nil {
