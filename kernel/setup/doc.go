@@ -12,6 +12,7 @@
 //	         hashes locked in requirements.txt
 //	rlhf     the command itself, built from the module, which Jupyter starts
 //	kernel   the kernelspec "RLHF (GoNB)" and a Jupyter configuration of our own
+//	models   pretrained models, each only when asked for (see rlhf/models)
 //	cuda     XLA for NVIDIA GPUs, with -backend cuda only; locked in requirements-cuda.txt
 //
 // Go and Python fetch through the user's own configuration (GOPROXY, pip.conf).

@@ -41,6 +41,7 @@ func Doctor(ctx context.Context, d Dirs, probe Probe) []Part {
 	parts = append(parts, toolParts(ctx, d)...)
 	parts = append(parts, venvParts(ctx, d)...)
 	parts = append(parts, rlhfPart(d), specPart(d))
+	parts = append(parts, modelParts(d)...)
 	if _, err := os.Stat(d.CUDA()); err == nil || chosenBackend(d) == CUDA {
 		parts = append(parts, cudaParts(d)...)
 	}

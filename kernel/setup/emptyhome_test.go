@@ -74,6 +74,12 @@ func TestEmptyHome(t *testing.T) {
 		t.Errorf("no outputs saved: %v", err)
 	}
 
+	for _, env := range [][]string{env, append(slices.Clone(env), "PIP_INDEX_URL=http://127.0.0.1:1/", "PIP_RETRIES=0")} {
+		if _, err := step(env, "setup", "-model", "smollm2"); err != nil {
+			t.Error(err)
+		}
+	}
+
 	// Everything is there: no network, and quick. go run itself is most of it.
 	offline := append(slices.Clone(env), "GOPROXY=off", "PIP_INDEX_URL=http://127.0.0.1:1/", "PIP_FIND_LINKS=", "PIP_RETRIES=0",
 		"http_proxy=http://127.0.0.1:1", "https_proxy=http://127.0.0.1:1")

@@ -47,6 +47,9 @@ func Remove(ctx context.Context, d Dirs, progress io.Writer) (kept []string, err
 			return nil, fmt.Errorf("setup: %w", err)
 		}
 	}
+	if err := removeModels(d, log); err != nil {
+		return nil, fmt.Errorf("setup: %w", err)
+	}
 	for _, dir := range []string{d.pjrt(), d.Bin()} {
 		if err := pjrt.ClearStages(dir); err != nil {
 			return nil, fmt.Errorf("setup: %w", err)

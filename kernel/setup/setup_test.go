@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"hhrlhf/kernel/setup"
+	"hhrlhf/rlhf/models"
 	"hhrlhf/rlhf/pjrt"
 )
 
@@ -113,6 +114,7 @@ func newWorld(t *testing.T) *world {
 	os.Unsetenv("GOMLX_BACKEND")
 	t.Setenv(pjrt.HomeEnv, w.d.Data)
 	os.Unsetenv(pjrt.HomeEnv)
+	t.Setenv(setup.ModelsEnv, "")
 	return w
 }
 
@@ -490,6 +492,60 @@ func TestDoctor(t *testing.T) {
 	t.Setenv("GOMLX_BACKEND", "")
 	if p := find(t, setup.Doctor(t.Context(), w.d, probe), "backend"); p.OK || !strings.Contains(p.Fault, "set but empty") {
 		t.Errorf("empty GOMLX_BACKEND: %+v", p)
+	}
+}
+
+func TestModels(t *testing.T) {
+	w := newWorld(t)
+	w.mustEnsure(setup.Options{})
+	part := func() setup.Part { return find(t, setup.Doctor(t.Context(), w.d, nil), "model smollm2") }
+	// It is a choice, so its absence is no fault.
+	if p := part(); !p.OK || !strings.Contains(p.Version, "not installed (rlhf setup -model smollm2)") {
+		t.Errorf("absent: %+v", p)
+	}
+	if _, err := setup.Models(w.d, nil).Path(t.Context(), "smollm2"); !errors.Is(err, models.ErrNotInstalled) {
+		t.Errorf("absent: %v", err)
+	}
+	name := filepath.Join("data", models.Folder, models.SmolLM2.File)
+	w.write(name, "short", 0o644)
+	if p := part(); p.OK || p.Fault != "is not of the right size" {
+		t.Errorf("a file of another size: %+v", p)
+	}
+	path := filepath.Join(w.d.Models(), models.SmolLM2.File)
+	if err := os.Truncate(path, models.SmolLM2.Size); err != nil { // sparse
+		t.Fatal(err)
+	}
+	if p := part(); p.OK || p.Path != path || !strings.Contains(p.Fault, "sha256 is ") || !strings.Contains(p.Cure, "rlhf setup -model smollm2") {
+		t.Errorf("a file of other bytes: %+v", p)
+	}
+	// What is there is not fetched again.
+	w.calls()
+	if got, err := setup.InstallModel(t.Context(), w.d, "smollm2", nil); err != nil || got != path || len(w.calls()) != 0 {
+		t.Errorf("installing what is there: %q, %v", got, err)
+	}
+	// The variable's folder comes first, and is never changed.
+	other := t.TempDir()
+	t.Setenv(setup.ModelsEnv, other)
+	mine := filepath.Join(other, models.SmolLM2.File)
+	if err := os.Link(path, mine); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := setup.Models(w.d, nil).Path(t.Context(), "smollm2"); err != nil || got != mine {
+		t.Errorf("with %s: %q, %v, want %q", setup.ModelsEnv, got, err, mine)
+	}
+	if kept, err := setup.Remove(t.Context(), w.d, nil); err != nil || len(kept) != 0 {
+		t.Errorf("kept %v, %v", kept, err)
+	}
+	if _, err := os.Stat(mine); err != nil {
+		t.Errorf("the user's own file is gone: %v", err)
+	}
+	for _, err := range []error{setup.RemoveModel(t.Context(), w.d, "gpt"), func() error {
+		_, err := setup.InstallModel(t.Context(), w.d, "gpt", nil)
+		return err
+	}()} {
+		if err == nil || !strings.Contains(err.Error(), `-model "gpt", want one of: smollm2`) {
+			t.Errorf("an unknown name: %v", err)
+		}
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"hhrlhf/rlhf/pjrt"
 )
@@ -153,8 +154,9 @@ func (c Checkpoint) Remove(dir, cache string) error {
 			return fmt.Errorf("models: %w", err)
 		}
 	}
-	if left, err := os.ReadDir(dir); err == nil && len(left) == 1 && left[0].Name() == lockName {
-		return os.RemoveAll(dir)
+	left, err := os.ReadDir(dir)
+	if err != nil || slices.ContainsFunc(left, func(e fs.DirEntry) bool { return e.Name() != lockName }) {
+		return nil // it is gone, or holds other things
 	}
-	return nil
+	return os.RemoveAll(dir)
 }

@@ -13,7 +13,6 @@ import (
 	"hhrlhf/kernel/engine"
 	"hhrlhf/kernel/headless"
 	"hhrlhf/kernel/setup"
-	"hhrlhf/rlhf/data"
 	"hhrlhf/rlhf/local"
 )
 
@@ -83,7 +82,7 @@ func dataset(ctx context.Context, d setup.Dirs, name string) (string, error) {
 	root := os.Getenv(dataEnv)
 	switch {
 	case root == "" && name == released:
-		return data.Hub{Cache: filepath.Join(d.Cache, "hub")}.Fetch(ctx)
+		return setup.Hub(d, os.Stderr).Fetch(ctx)
 	case root == "" || !filepath.IsLocal(name):
 		return "", nil
 	}

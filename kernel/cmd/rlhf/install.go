@@ -16,6 +16,8 @@ import (
 	_ "github.com/gomlx/go-xla/compute/xla"
 
 	"hhrlhf/kernel/setup"
+	"hhrlhf/rlhf/models"
+	"hhrlhf/rlhf/pjrt"
 )
 
 func setupCommand() command {
@@ -31,11 +33,20 @@ as you like; once all is in place it needs no network.
   rlhf setup                  for the CPU
   rlhf setup -backend cuda    for an NVIDIA GPU too, and use it (3 GB to fetch)
   rlhf setup -backend cpu     back to the CPU
-  rlhf setup -remove          take away what setup has made; runs stay`,
+  rlhf setup -model smollm2   only fetch a pretrained model, for rlhf lm -h
+  rlhf setup -remove          take away what setup has made; runs stay
+  rlhf setup -model smollm2 -remove          take away only the model
+
+Models:
+` + knownModels(),
 		bind: func(fs *flag.FlagSet) func(context.Context, []string) error {
 			backend := fs.String("backend", "", `"cpu" or "cuda"; without it what was chosen last, at first cpu`)
+			model := fs.String("model", "", "`name` of a pretrained model to fetch, and nothing else")
 			remove := fs.Bool("remove", false, "undo the set-up")
 			return func(ctx context.Context, _ []string) error {
+				if *model != "" {
+					return runModel(ctx, *model, *remove)
+				}
 				if *remove {
 					return runRemove(ctx)
 				}
@@ -48,6 +59,47 @@ as you like; once all is in place it needs no network.
 			}
 		},
 	}
+}
+
+// knownModels lists the models that set-up can fetch, one a line.
+func knownModels() string {
+	text := ""
+	for _, c := range models.Known() {
+		text += fmt.Sprintf("  %-10s %s, %d MB\n", c.Name, c.About, c.Size>>20)
+	}
+	return text
+}
+
+// runModel fetches a pretrained model or takes it away.
+func runModel(ctx context.Context, name string, remove bool) error {
+	d, err := homeDirs()
+	if err != nil {
+		return err
+	}
+	if remove {
+		if err := setup.RemoveModel(ctx, d, name); err != nil {
+			return err
+		}
+		fmt.Println("removed", name)
+		return nil
+	}
+	path, err := setup.InstallModel(ctx, d, name, os.Stderr)
+	if err != nil {
+		return err
+	}
+	fmt.Println(path)
+	return nil
+}
+
+// homeDirs returns the folders of this user for commands that need no module;
+// where the working folder is inside ours, with it.
+func homeDirs() (setup.Dirs, error) {
+	home, err := pjrt.FindHome()
+	if err != nil {
+		return setup.Dirs{}, err
+	}
+	repo, _ := setup.FindRepo("")
+	return setup.Dirs{Data: home.Data, Cache: home.Cache, Repo: repo}, nil
 }
 
 func runRemove(ctx context.Context) error {
