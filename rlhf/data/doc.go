@@ -9,6 +9,16 @@
 // [Comparisons] streams: its memory does not grow with the file. [Load] reads
 // into memory and accounts for every row in its [Report].
 //
+// # Text to learn from
+//
+// [OpenText] opens plain text, JSON lines and transcripts of any size for
+// language modelling; [Stream] packs them into rows in constant memory, [Mix] draws
+// rows from several such sources at declared weights. Which row comes at which step
+// follows from the seed alone, so that a resumed run needs no state:
+//
+//	text, err := data.OpenText("corpus.txt", data.TextOptions{HeldOut: 0.01})
+//	rows, err := data.NewStream(text, 1024, seed, encode)
+//
 // # Layouts
 //
 // A folder is searched for *.jsonl and *.jsonl.gz, in the order of their names.

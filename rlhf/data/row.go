@@ -55,12 +55,14 @@ func (e *RowError) Error() string {
 	return fmt.Sprintf("data: %s:%d:%s %s: %s; %s", e.File, e.Line, field, e.Kind, e.Problem, e.Cure)
 }
 
-// parseRow reads one JSON line. extra names the fields that it does not use. The
-// error is a *RowError without File and Line.
-func parseRow(line []byte) (c rlhf.Comparison, extra []string, err error) {
-	fault := func(field string, kind Kind, cure, problem string, args ...any) error {
-		return &RowError{Field: field, Kind: kind, Problem: fmt.Sprintf(problem, args...), Cure: cure}
-	}
+// fault makes a *RowError without File and Line.
+func fault(field string, kind Kind, cure, problem string, args ...any) error {
+	return &RowError{Field: field, Kind: kind, Problem: fmt.Sprintf(problem, args...), Cure: cure}
+}
+
+// parseObject reads one JSON line as an object. The error is a *RowError without
+// File and Line.
+func parseObject(line []byte) (map[string]json.RawMessage, error) {
 	// encoding/json would replace bad bytes and lone surrogates without a word.
 	if !utf8.Valid(line) {
 		at := 0
@@ -71,10 +73,10 @@ func parseRow(line []byte) (c rlhf.Comparison, extra []string, err error) {
 			}
 			at += n
 		}
-		return c, nil, fault("", BrokenUTF8, "save the file as UTF-8", "byte %d is 0x%02x, after %.30q", at+1, line[at], tail(line[:at], 20))
+		return nil, fault("", BrokenUTF8, "save the file as UTF-8", "byte %d is 0x%02x, after %.30q", at+1, line[at], tail(line[:at], 20))
 	}
 	if at := loneSurrogate(line); at >= 0 {
-		return c, nil, fault("", BrokenUTF8, "write the character as UTF-8 or as a pair of escapes", "half a surrogate pair %q at byte %d", line[at:at+6], at+1)
+		return nil, fault("", BrokenUTF8, "write the character as UTF-8 or as a pair of escapes", "half a surrogate pair %q at byte %d", line[at:at+6], at+1)
 	}
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal(line, &fields); err != nil {
@@ -82,23 +84,39 @@ func parseRow(line []byte) (c rlhf.Comparison, extra []string, err error) {
 		if bytes.HasPrefix(bytes.TrimSpace(line), []byte("[")) {
 			cure = "write one JSON object a line, not an array"
 		}
-		return c, nil, fault("", BrokenJSON, cure, "%s, in %s", err, excerpt(string(line)))
+		return nil, fault("", BrokenJSON, cure, "%s, in %s", err, excerpt(string(line)))
+	}
+	return fields, nil
+}
+
+// stringField reads the string field name, which must be there.
+func stringField(fields map[string]json.RawMessage, name string) (string, error) {
+	var s *string
+	if raw := fields[name]; json.Unmarshal(raw, &s) != nil || s == nil {
+		return "", fault(name, BrokenField, "write it as a string", "is %s, want a string: %s", jsonKind(raw), excerpt(string(raw)))
+	}
+	return *s, nil
+}
+
+// parseRow reads one JSON line. extra names the fields that it does not use. The
+// error is a *RowError without File and Line.
+func parseRow(line []byte) (c rlhf.Comparison, extra []string, err error) {
+	fields, err := parseObject(line)
+	if err != nil {
+		return c, nil, err
 	}
 	text := map[string]string{}
 	for _, name := range []string{"prompt", "chosen", "rejected"} {
-		raw, found := fields[name]
-		if !found {
+		if _, found := fields[name]; !found {
 			if name == "prompt" {
 				continue
 			}
 			return c, nil, fault(name, BrokenField, `a row needs the strings "chosen" and "rejected", and may have "prompt"`,
 				"missing; the row has %q", slices.Sorted(maps.Keys(fields)))
 		}
-		var s *string
-		if err := json.Unmarshal(raw, &s); err != nil || s == nil {
-			return c, nil, fault(name, BrokenField, "write it as a string", "is %s, want a string: %s", jsonKind(raw), excerpt(string(raw)))
+		if text[name], err = stringField(fields, name); err != nil {
+			return c, nil, err
 		}
-		text[name] = *s
 	}
 	for name := range fields {
 		if _, used := text[name]; !used {
