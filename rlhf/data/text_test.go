@@ -214,12 +214,12 @@ func TestOpenTextErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	for path, want := range map[string]string{
-		filepath.Join(dir, "missing.txt"):                   "missing.txt",
-		filepath.Join(dir, "both"):                          "open each by itself",
-		filepath.Join(dir, "none"):                          "no .txt or .jsonl",
-		cut:                                                 "damaged or cut off",
-		writeText(t, "empty.txt", ""):                           "empty",
-		writeText(t, "bad.jsonl", "\n[1, 2]\n"):                 "bad.jsonl:2:",
+		filepath.Join(dir, "missing.txt"):       "missing.txt",
+		filepath.Join(dir, "both"):              "open each by itself",
+		filepath.Join(dir, "none"):              "no .txt or .jsonl",
+		cut:                                     "damaged or cut off",
+		writeText(t, "empty.txt", ""):           "empty",
+		writeText(t, "bad.jsonl", "\n[1, 2]\n"): "bad.jsonl:2:",
 		writeText(t, "lfs.txt", "version https://git-lfs/v1"):   "Git LFS",
 		writeText(t, "long.jsonl", strings.Repeat(" ", 17<<20)): "longer than",
 	} {
