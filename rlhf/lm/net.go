@@ -15,6 +15,7 @@ import (
 // or, where Shape.Parallel is set, x ← x + attention(norm1(x)) + mlp(norm2(x)).
 type Net struct {
 	Shape
+	mode
 	token, position *Node // [V, D]; [Context, D], nil with rotary positions
 	output          *Node // [V, D]: token, or a matrix of its own
 	final           norm
@@ -91,12 +92,14 @@ type mixer func(i int, q, k, v *Node) *Node
 
 // whole is the mixer of whole sequences.
 func (n *Net) whole(bias *Node) mixer {
-	return func(_ int, q, k, v *Node) *Node { return n.attend(byHead(q), byHead(k), byHead(v), bias) }
+	return func(_ int, q, k, v *Node) *Node {
+		return n.attend(n.short(byHead(q)), n.short(byHead(k)), n.short(byHead(v)), bias)
+	}
 }
 
 // Logits maps activations [..., D] to [..., V]. The last Shape.Spare ids get −1e9.
 func (n *Net) Logits(h *Node) *Node {
-	logits := DotGeneral(h, []int{h.Rank() - 1}, nil, n.output, []int{1}, nil)
+	logits := product(h, n.output, 1)
 	if n.Spare == 0 {
 		return logits
 	}
@@ -114,6 +117,7 @@ func (n *Net) run(tokens, positions *Node, attention mixer) *Node {
 		r = n.rotation(positions)
 	}
 	for i, w := range n.blocks {
+		x = n.enter(x)
 		q, k, v := n.project(w, n.norm(x, w.norm1), r)
 		attended := linear(attention(i, q, k, v), w.out.weight, w.out.bias)
 		if n.Parallel {
@@ -123,7 +127,7 @@ func (n *Net) run(tokens, positions *Node, attention mixer) *Node {
 		x = Add(x, attended)
 		x = Add(x, n.mlp(w, n.norm(x, w.norm2)))
 	}
-	return n.norm(x, n.final)
+	return n.norm(n.leave(x), n.final)
 }
 
 // project makes the queries [B, T, H, K] and the keys and values [B, T, KV, K]

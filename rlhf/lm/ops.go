@@ -15,9 +15,10 @@ func (n *Net) attend(q, k, v, bias *Node) *Node {
 	d := q.Shape().Dimensions
 	q = MulScalar(q, 1/math.Sqrt(float64(d[3])))
 	scores := DotGeneral(q, []int{3}, []int{0, 1}, k, []int{3}, []int{0, 1}) // [B, H, T, S]
-	scores = Add(scores, BroadcastToDims(bias, scores.Shape().Dimensions...))
-	o := DotGeneral(Softmax(scores, -1), []int{3}, []int{0, 1}, v, []int{2}, []int{0, 1}) // [B, H, T, K]
-	return Reshape(TransposeAllDims(o, 0, 2, 1, 3), d[0], d[2], d[1]*d[3])
+	scores = Add(ConvertDType(scores, bias.DType()), BroadcastToDims(bias, scores.Shape().Dimensions...))
+	p := ConvertDType(Softmax(scores, -1), v.DType())
+	o := DotGeneral(p, []int{3}, []int{0, 1}, v, []int{2}, []int{0, 1}) // [B, H, T, K]
+	return ConvertDType(Reshape(TransposeAllDims(o, 0, 2, 1, 3), d[0], d[2], d[1]*d[3]), bias.DType())
 }
 
 func byHead(x *Node) *Node { return TransposeAllDims(x, 0, 2, 1, 3) }
@@ -31,7 +32,7 @@ func layerNorm(x, scale, bias *Node, epsilon float64) *Node {
 
 // linear is x·w + b; b may be nil.
 func linear(x, w, b *Node) *Node {
-	y := DotGeneral(x, []int{x.Rank() - 1}, nil, w, []int{0}, nil)
+	y := product(x, w, 0)
 	if b == nil {
 		return y
 	}

@@ -93,11 +93,11 @@ func grouped(q, k, v, bias *Node) *Node {
 	rows := heads / kv * t
 	q = Reshape(MulScalar(q, 1/math.Sqrt(float64(width))), b, kv, rows, width)
 	scores := DotGeneral(q, []int{3}, []int{0, 1}, k, []int{3}, []int{0, 1}) // [B, KV, rows, S]
-	scores = Reshape(scores, b, heads, t, slots)
+	scores = ConvertDType(Reshape(scores, b, heads, t, slots), bias.DType())
 	scores = Add(scores, BroadcastToDims(bias, b, heads, t, slots))
-	p := Reshape(Softmax(scores, -1), b, kv, rows, slots)
+	p := ConvertDType(Reshape(Softmax(scores, -1), b, kv, rows, slots), v.DType())
 	o := DotGeneral(p, []int{3}, []int{0, 1}, v, []int{2}, []int{0, 1}) // [B, KV, rows, K]
-	return Reshape(byHead(Reshape(o, b, heads, t, width)), b, t, heads*width)
+	return ConvertDType(Reshape(byHead(Reshape(o, b, heads, t, width)), b, t, heads*width), bias.DType())
 }
 
 // spareBias is [V]: 0, and −1e9 for the last Spare ids.
