@@ -1,13 +1,10 @@
 package tokenizer
 
 import (
+	"cmp"
 	"container/heap"
-	"crypto/sha256"
-	"encoding/hex"
-	"fmt"
-	"strconv"
-	"strings"
-	"sync"
+	"slices"
+	"unicode/utf8"
 )
 
 // A pair is two adjacent tokens, the left one in the upper half, so that the
@@ -24,120 +21,174 @@ type merge struct {
 	rank, id int32
 }
 
-// BPE is a byte-level byte-pair encoding: text is cut into pieces by GPT-2's
-// rule, and within a piece the adjacent pair of lowest rank is merged until no
-// pair has a rank. It is immutable and safe for concurrent use.
+// BPE is a byte-pair encoding: text is cut into pieces, and within a piece the
+// adjacent pair of lowest rank, the leftmost of equals, is merged until no pair
+// has a rank (Sennrich et al. 2016). A piece starts as its bytes, or, in the
+// vocabularies of SentencePiece, as its characters, those that the vocabulary
+// lacks as their bytes. It is immutable and safe for concurrent use.
 type BPE struct {
-	pieces        []string // by id: the bytes, or a special token's name
-	special       []bool   // by id
-	pad, eos, eoc int32
-	bytes         [256]int32 // id of each single byte
-	merges        []pair     // by rank
-	ranks         map[pair]merge
+	vocabulary
+	bytes  [256]int32       // id of each single byte; -1: none
+	chars  map[string]int32 // id of each single character; SentencePiece's spelling only
+	merges []pair           // by rank
+	ranks  map[pair]merge
 
-	hash func() string // computed once
-
-	mu    sync.RWMutex
-	cache map[string][]int32 // encodings of short pieces
+	whole map[string]int32 // pieces that are tokens without any merging (ignore_merges)
 }
-
-const (
-	cacheEntries  = 1 << 16 // a few MB
-	cachePieceLen = 64      // longer pieces are rare and seldom come back
-)
 
 // Bytes returns the tokenizer without merges: the three special tokens, then one
 // token per byte, 259 ids in all. It is what [TrainBPE] starts from, and serves
 // tests that need a tokenizer but no training.
 func Bytes() *BPE {
-	b := &BPE{
+	b := &BPE{vocabulary: vocabulary{
 		pieces: []string{PadToken, EOSToken, EOCToken},
-		pad:    0, eos: 1, eoc: 2,
-	}
+		pad:    0, eos: 1, eoc: 2, bos: -1, unk: -1,
+	}}
 	for c := range 256 {
 		b.bytes[c] = int32(len(b.pieces))
 		b.pieces = append(b.pieces, string([]byte{byte(c)}))
 	}
 	b.special = make([]bool, len(b.pieces))
-	b.special[0], b.special[1], b.special[2] = true, true, true
+	for id := range int32(3) {
+		b.special[id] = true
+		b.added = append(b.added, addedToken{id: id, content: b.pieces[id], special: true})
+	}
 	return b.seal(nil, nil)
 }
 
-// seal completes a BPE whose pieces and special tokens are set; ids[i] is the
-// token that merges[i] makes.
+// seal completes a BPE whose vocabulary is set; ids[i] is the token that
+// merges[i] makes.
 func (b *BPE) seal(merges []pair, ids []int32) *BPE {
 	b.merges = merges
 	b.ranks = make(map[pair]merge, len(merges))
 	for i, p := range merges {
 		b.ranks[p] = merge{rank: int32(i), id: ids[i]}
 	}
-	b.cache = make(map[string][]int32)
-	b.hash = sync.OnceValue(func() string {
-		sum := sha256.Sum256(b.canonical())
-		return hex.EncodeToString(sum[:])
-	})
+	b.ready(b.encodePiece, b.json)
 	return b
 }
 
-// VocabSize returns the number of ids, special tokens included.
-func (b *BPE) VocabSize() int { return len(b.pieces) }
-
-// Pad returns the id of [PadToken].
-func (b *BPE) Pad() int32 { return b.pad }
-
-// EOS returns the id of [EOSToken].
-func (b *BPE) EOS() int32 { return b.eos }
-
-// EOC returns the id of [EOCToken].
-func (b *BPE) EOC() int32 { return b.eoc }
-
-// Hash returns the SHA-256, in hexadecimal, of the tokenizer.json that
-// [BPE.Save] writes.
-func (b *BPE) Hash() string { return b.hash() }
-
-// Encode returns the ids of s. Every string of bytes has an encoding, none
-// contains a special id, and Decode gives s back. Time is O(len(s) log len(s))
-// whatever s holds.
-func (b *BPE) Encode(s string) []int32 {
-	ids := make([]int32, 0, len(s)/3+1)
-	for s != "" {
-		n := nextPiece(s)
-		ids = b.appendPiece(ids, s[:n])
-		s = s[n:]
-	}
-	return ids
-}
-
-func (b *BPE) appendPiece(ids []int32, piece string) []int32 {
-	if len(piece) == 1 {
-		return append(ids, b.bytes[piece[0]])
-	}
-	if len(piece) > cachePieceLen {
-		return b.merge(ids, piece)
-	}
-	b.mu.RLock()
-	known, ok := b.cache[piece]
-	b.mu.RUnlock()
-	if !ok {
-		known = b.merge(nil, piece)
-		b.mu.Lock()
-		if len(b.cache) < cacheEntries {
-			b.cache[strings.Clone(piece)] = known
+// sealScores completes a BPE of SentencePiece's kind, which states no merges:
+// any two tokens merge whose text is a token, those first whose token has the
+// higher score (google/sentencepiece, src/bpe_model.cc). usable says which
+// tokens take part.
+func (b *BPE) sealScores(scores []float32, usable func(id int32) bool) *BPE {
+	ids := make(map[string]int32, len(b.spelling))
+	var order []int32
+	for id, s := range b.spelling {
+		if usable(int32(id)) {
+			if _, twice := ids[s]; !twice {
+				ids[s] = int32(id)
+				order = append(order, int32(id))
+			}
 		}
-		b.mu.Unlock()
 	}
-	return append(ids, known...)
+	slices.SortStableFunc(order, func(x, y int32) int { return cmp.Compare(scores[y], scores[x]) })
+	b.ranks = make(map[pair]merge)
+	rank := int32(-1)
+	last := float32(0)
+	for i, id := range order {
+		if i == 0 || scores[id] != last {
+			rank, last = rank+1, scores[id]
+		}
+		s := b.spelling[id]
+		for at := range s {
+			left, ok := ids[s[:at]]
+			if !ok {
+				continue
+			}
+			if right, ok := ids[s[at:]]; ok {
+				p := pairOf(left, right)
+				b.ranks[p] = merge{rank: rank, id: id}
+				b.merges = append(b.merges, p)
+			}
+		}
+	}
+	b.ready(b.encodePiece, b.json)
+	return b
 }
 
-// merge appends the tokens of one piece: a linked list of tokens, and a heap of
-// the pairs that could be merged, lowest rank first, leftmost among equals.
-func (b *BPE) merge(ids []int32, piece string) []int32 {
+// encodePiece appends the tokens of one piece.
+func (b *BPE) encodePiece(ids []int32, piece string) []int32 {
+	if id, ok := b.whole[piece]; ok {
+		return append(ids, id)
+	}
+	var room [64]int32
+	tokens := room[:0]
+	if !b.spells() {
+		for i := range len(piece) {
+			if id := b.bytes[piece[i]]; id >= 0 { // else left out, as the Hugging Face library does
+				tokens = append(tokens, id)
+			}
+		}
+	} else {
+		for i := 0; i < len(piece); {
+			_, n := utf8.DecodeRuneInString(piece[i:])
+			if id, ok := b.chars[piece[i:i+n]]; ok {
+				tokens = append(tokens, id)
+			} else {
+				for j := range n {
+					tokens = append(tokens, b.bytes[piece[i+j]])
+				}
+			}
+			i += n
+		}
+	}
+	if len(tokens) <= shortPiece {
+		return append(ids, b.mergeShort(tokens)...)
+	}
+	return b.mergeLong(ids, tokens)
+}
+
+// shortPiece is the length up to which looking at every pair before each merge
+// is faster than a heap.
+const shortPiece = 48
+
+// mergeShort merges in place and returns the tokens that remain.
+func (b *BPE) mergeShort(tokens []int32) []int32 {
+	const none = 1<<31 - 1
+	var room [shortPiece]merge
+	todo := room[:len(tokens)] // todo[i] is the merge of the tokens i and i+1
+	look := func(i int) {
+		todo[i].rank = none
+		if i+1 < len(tokens) {
+			if m, ok := b.ranks[pairOf(tokens[i], tokens[i+1])]; ok {
+				todo[i] = m
+			}
+		}
+	}
+	for i := range tokens {
+		look(i)
+	}
+	for {
+		best := 0
+		for i := range todo {
+			if todo[i].rank < todo[best].rank {
+				best = i
+			}
+		}
+		if len(tokens) == 0 || todo[best].rank == none {
+			return tokens
+		}
+		tokens[best] = todo[best].id
+		tokens = slices.Delete(tokens, best+1, best+2)
+		todo = slices.Delete(todo, best+1, best+2)
+		look(best)
+		if best > 0 {
+			look(best - 1)
+		}
+	}
+}
+
+// mergeLong appends the merged tokens to ids: a linked list of tokens, and a
+// heap of the pairs that could be merged, lowest rank first, leftmost among
+// equals.
+func (b *BPE) mergeLong(ids, token []int32) []int32 {
 	const dead = -1
-	n := len(piece)
-	token := make([]int32, n)
+	n := len(token)
 	next, prev := make([]int, n), make([]int, n)
 	for i := range n {
-		token[i], next[i], prev[i] = b.bytes[piece[i]], i+1, i-1
+		next[i], prev[i] = i+1, i-1
 	}
 	var todo candidates
 	for i := range n - 1 {
@@ -199,32 +250,3 @@ func (c *candidates) Pop() any {
 	*c = old[:len(old)-1]
 	return last
 }
-
-// Decode returns the bytes that ids stand for. Special ids, and ids outside
-// [0, VocabSize), stand for none. The result need not be valid UTF-8 where ids
-// end inside a character.
-func (b *BPE) Decode(ids []int32) string {
-	var s strings.Builder
-	for _, id := range ids {
-		if b.known(id) && !b.special[id] {
-			s.WriteString(b.pieces[id])
-		}
-	}
-	return s.String()
-}
-
-// Piece returns a visible form of one token: a special token's name, or its
-// text escaped as in a Go string, double quotes excepted. An id outside
-// [0, VocabSize) gives "<|unknown N|>".
-func (b *BPE) Piece(id int32) string {
-	switch {
-	case !b.known(id):
-		return fmt.Sprintf("<|unknown %d|>", id)
-	case b.special[id]:
-		return b.pieces[id]
-	}
-	q := strconv.Quote(b.pieces[id])
-	return strings.ReplaceAll(q[1:len(q)-1], `\"`, `"`)
-}
-
-func (b *BPE) known(id int32) bool { return 0 <= id && int(id) < len(b.pieces) }

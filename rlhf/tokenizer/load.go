@@ -11,41 +11,66 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
-// hfFile is the part of tokenizer.json that decides what Encode returns.
-type hfFile struct {
-	AddedTokens []struct {
-		ID      *int32 `json:"id"`
-		Content string `json:"content"`
-		Special bool   `json:"special"`
-	} `json:"added_tokens"`
-	Normalizer   json.RawMessage `json:"normalizer"`
-	PreTokenizer *struct {
-		Type           string `json:"type"`
-		AddPrefixSpace bool   `json:"add_prefix_space"`
-		UseRegex       *bool  `json:"use_regex"` // absent in old files, where it is true
-	} `json:"pre_tokenizer"`
-	Decoder *struct {
-		Type string `json:"type"`
-	} `json:"decoder"`
-	Model *struct {
-		Type         string            `json:"type"`
-		Dropout      *float64          `json:"dropout"`
-		Prefix       string            `json:"continuing_subword_prefix"`
-		Suffix       string            `json:"end_of_word_suffix"`
-		ByteFallback bool              `json:"byte_fallback"`
-		IgnoreMerges bool              `json:"ignore_merges"`
-		Vocab        map[string]int32  `json:"vocab"`
-		Merges       []json.RawMessage `json:"merges"` // "a b" or ["a", "b"]
-	} `json:"model"`
+// Load reads dir/tokenizer.json where it holds a byte-pair encoding; see [Open].
+func Load(dir string) (*BPE, error) {
+	tk, err := loadJSON(dir)
+	if err != nil {
+		return nil, err
+	}
+	b, ok := tk.(*BPE)
+	if !ok {
+		return nil, fmt.Errorf("tokenizer: %s: model.type = Unigram, want BPE; read it with Open", filepath.Join(dir, FileName))
+	}
+	return b, nil
 }
 
-// Load reads dir/tokenizer.json: a byte-level BPE with GPT-2's pre-tokenisation
-// and the three special tokens of this package among its added tokens, as
-// [BPE.Save] writes it. The error names the file and what in it is at fault.
-func Load(dir string) (*BPE, error) {
+// Open reads the tokenizer of a folder: tokenizer.json; else SentencePiece's
+// tokenizer.model; else vocab.json with merges.txt or encoder.json with
+// vocab.bpe, as GPT-2 has them. tokenizer_config.json and
+// special_tokens_map.json beside them say which special token ends a text and
+// whether one starts it.
+//
+// A tokenizer.json that asks for anything else than the families named in the
+// package's documentation do is an error that names it, for its ids would differ.
+func Open(dir string) (Tokenizer, error) {
+	for _, f := range []struct {
+		name string
+		load func() (Tokenizer, error)
+	}{
+		{FileName, func() (Tokenizer, error) { return loadJSON(dir) }},
+		{sentencePieceFile, func() (Tokenizer, error) { return LoadSentencePiece(filepath.Join(dir, sentencePieceFile)) }},
+		{"vocab.json", func() (Tokenizer, error) { return LoadGPT2(dir) }},
+		{"encoder.json", func() (Tokenizer, error) { return LoadGPT2(dir) }},
+	} {
+		if _, err := os.Stat(filepath.Join(dir, f.name)); err == nil {
+			return f.load()
+		}
+	}
+	return nil, fmt.Errorf("tokenizer: %s has none of %s, %s, vocab.json, encoder.json: %w", dir, FileName, sentencePieceFile, os.ErrNotExist)
+}
+
+func loadJSON(dir string) (Tokenizer, error) {
 	path := filepath.Join(dir, FileName)
+	data, err := readFile(path)
+	if err != nil {
+		return nil, err
+	}
+	r, err := readRoles(dir)
+	if err != nil {
+		return nil, err
+	}
+	tk, err := parse(data, r)
+	if err != nil {
+		return nil, fmt.Errorf("tokenizer: %s: %w", path, err)
+	}
+	return tk, nil
+}
+
+// readFile reads a file of a bounded size.
+func readFile(path string) ([]byte, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, fmt.Errorf("tokenizer: %w", err)
@@ -57,188 +82,267 @@ func Load(dir string) (*BPE, error) {
 	if err != nil {
 		return nil, fmt.Errorf("tokenizer: %w", err)
 	}
-	b, err := parse(data)
-	if err != nil {
-		return nil, fmt.Errorf("tokenizer: %s: %w", path, err)
-	}
-	return b, nil
+	return data, nil
 }
 
-func parse(data []byte) (*BPE, error) {
+// unmarshal is json.Unmarshal with the line of a syntax error.
+func unmarshal(data []byte, to any) error {
+	err := json.Unmarshal(data, to)
+	var syntax *json.SyntaxError
+	if errors.As(err, &syntax) {
+		return fmt.Errorf("line %d: %w", 1+bytes.Count(data[:syntax.Offset], []byte("\n")), err)
+	}
+	return err
+}
+
+func parse(data []byte, r roles) (Tokenizer, error) {
 	var f hfFile
-	if err := json.Unmarshal(data, &f); err != nil {
-		var syntax *json.SyntaxError
-		if errors.As(err, &syntax) {
-			return nil, fmt.Errorf("line %d: %w", 1+bytes.Count(data[:syntax.Offset], []byte("\n")), err)
-		}
+	if err := unmarshal(data, &f); err != nil {
 		return nil, err
 	}
-	if err := f.supported(); err != nil {
+	if err := f.Model.supported(); err != nil {
 		return nil, err
 	}
-	b, err := f.vocabulary()
+	names, err := f.starts()
 	if err != nil {
+		return nil, err
+	}
+	if r.starts == nil || len(names) > 0 {
+		r.starts = names
+	}
+	if f.Model.Type == "Unigram" {
+		return f.unigram(r)
+	}
+	return f.bpe(r)
+}
+
+// bpe completes a BPE.
+func (f *hfFile) bpe(r roles) (*BPE, error) {
+	b := new(BPE)
+	if err := f.pipeline(&b.vocabulary); err != nil {
+		return nil, err
+	}
+	if err := f.table(&b.vocabulary, f.Model.table); err != nil {
+		return nil, err
+	}
+	if err := b.initials("model.vocab"); err != nil {
 		return nil, err
 	}
 	merges, made, err := f.merges(b)
 	if err != nil {
 		return nil, err
 	}
+	if err := b.assign(r); err != nil {
+		return nil, err
+	}
+	if f.Model.IgnoreMerges {
+		b.whole = wholes(b)
+	}
 	return b.seal(merges, made), nil
 }
 
-// supported refuses files whose tokenizer would give other ids than ours.
-func (f *hfFile) supported() error {
-	var errs []error
-	want := func(ok bool, field string, got, want any) {
-		if !ok {
-			errs = append(errs, fmt.Errorf("%s = %v, want %v", field, got, want))
+// wholes returns the tokens by their bytes.
+func wholes(b *BPE) map[string]int32 {
+	whole := make(map[string]int32, len(b.pieces))
+	for id, piece := range b.pieces {
+		if !b.special[id] && !b.isAdded(int32(id)) {
+			whole[piece] = int32(id)
 		}
 	}
-	want(len(f.Normalizer) == 0 || string(f.Normalizer) == "null", "normalizer", string(f.Normalizer), "null")
-	if f.PreTokenizer == nil {
-		want(false, "pre_tokenizer", "null", "ByteLevel")
-	} else {
-		want(f.PreTokenizer.Type == "ByteLevel", "pre_tokenizer.type", f.PreTokenizer.Type, "ByteLevel")
-		want(!f.PreTokenizer.AddPrefixSpace, "pre_tokenizer.add_prefix_space", true, false)
-		want(f.PreTokenizer.UseRegex == nil || *f.PreTokenizer.UseRegex, "pre_tokenizer.use_regex", false, true)
-	}
-	want(f.Decoder == nil || f.Decoder.Type == "ByteLevel", "decoder", f.Decoder, "ByteLevel")
-	if f.Model == nil {
-		want(false, "model", "null", "a BPE")
-		return errors.Join(errs...)
-	}
-	m := f.Model
-	want(m.Type == "BPE", "model.type", m.Type, "BPE")
-	want(m.Dropout == nil || *m.Dropout == 0, "model.dropout", m.Dropout, "null")
-	want(m.Prefix == "", "model.continuing_subword_prefix", m.Prefix, "none")
-	want(m.Suffix == "", "model.end_of_word_suffix", m.Suffix, "none")
-	want(!m.ByteFallback, "model.byte_fallback", true, false)
-	want(!m.IgnoreMerges, "model.ignore_merges", true, false)
-	return errors.Join(errs...)
+	return whole
 }
 
-// vocabulary makes a BPE, still without merges, of the pieces and added tokens.
-func (f *hfFile) vocabulary() (*BPE, error) {
-	type entry struct {
-		id      int32
-		piece   string
-		special bool
-	}
-	byID := make(map[int32]entry)
-	added := make(map[string]int32)
-	for _, t := range f.AddedTokens {
-		switch {
-		case t.ID == nil:
-			return nil, fmt.Errorf("added_tokens: %q has no id", t.Content)
-		case !t.Special:
-			return nil, fmt.Errorf("added_tokens: %q is not special; only special added tokens are supported", t.Content)
-		}
-		if old, ok := byID[*t.ID]; ok {
-			return nil, fmt.Errorf("added_tokens: %q and %q share the id %d", old.piece, t.Content, *t.ID)
-		}
-		if old, ok := added[t.Content]; ok {
-			return nil, fmt.Errorf("added_tokens: %q has two ids, %d and %d", t.Content, old, *t.ID)
-		}
-		byID[*t.ID], added[t.Content] = entry{*t.ID, t.Content, true}, *t.ID
-	}
-	for _, s := range slices.Sorted(maps.Keys(f.Model.Vocab)) {
-		id := f.Model.Vocab[s]
-		if special, ok := added[s]; ok && special != id {
-			return nil, fmt.Errorf("model.vocab: %q = %d, but %d in added_tokens", s, id, special)
-		}
-		if e, ok := byID[id]; ok {
-			if e.special && e.piece == s {
-				continue // special tokens may stand in both tables
-			}
-			return nil, fmt.Errorf("model.vocab: %q and %q share the id %d", e.piece, s, id)
-		}
-		piece, err := fromAlphabet(s)
-		if err != nil {
-			return nil, fmt.Errorf("model.vocab: %w", err)
-		}
-		byID[id] = entry{id, piece, false}
-	}
-	entries := slices.SortedFunc(maps.Values(byID), func(x, y entry) int { return cmp.Compare(x.id, y.id) })
-
-	b := new(BPE)
+// initials finds the tokens that a piece starts as.
+func (b *BPE) initials(field string) error {
 	for i := range b.bytes {
 		b.bytes[i] = -1
 	}
-	for i, e := range entries {
-		if int(e.id) != i {
-			return nil, fmt.Errorf("model.vocab: the ids have a hole: %d, then %q = %d", i-1, e.piece, e.id)
-		}
-		b.pieces = append(b.pieces, e.piece)
-		b.special = append(b.special, e.special)
-		switch {
-		case e.special:
-		case len(e.piece) == 1:
-			b.bytes[e.piece[0]] = e.id
-		case e.piece == "":
-			return nil, fmt.Errorf("model.vocab: id %d is an empty piece", e.id)
-		}
+	if b.spells() {
+		b.chars = make(map[string]int32)
 	}
-	for _, s := range []struct {
-		name string
-		id   *int32
-	}{{PadToken, &b.pad}, {EOSToken, &b.eos}, {EOCToken, &b.eoc}} {
-		id, ok := added[s.name]
-		if !ok {
-			return nil, fmt.Errorf("added_tokens: no %q; add it as a special token with an id of its own", s.name)
+	for id, piece := range b.pieces {
+		switch {
+		case b.special[id] || b.isAdded(int32(id)):
+		case !b.spells():
+			if len(piece) == 1 {
+				b.bytes[piece[0]] = int32(id)
+			}
+		case b.byteToken[id]:
+			b.bytes[piece[0]] = int32(id)
+		case utf8.RuneCountInString(b.spelling[id]) == 1:
+			b.chars[b.spelling[id]] = int32(id)
 		}
-		*s.id = id
 	}
 	for c, id := range b.bytes {
-		if id < 0 {
-			return nil, fmt.Errorf("model.vocab: no piece for the byte %#02x (%q)", c, byteRunes[c])
+		switch {
+		case id >= 0:
+		case b.spells():
+			return fmt.Errorf("%s: no token <0x%02X>: without all of the 256 bytes some text has no encoding", field, c)
+		case ' ' <= c && c <= '~' || c == '\n':
+			return fmt.Errorf("%s: no piece for the byte %#02x (%q)", field, c, byteRunes[c])
+		}
+		b.lossy = b.lossy || id < 0
+	}
+	b.lossy = b.lossy || b.nfc || b.spells()
+	return nil
+}
+
+// table fills the vocabulary with the model's pieces and the added tokens.
+func (f *hfFile) table(v *vocabulary, model map[string]int32) error {
+	type entry struct {
+		id    int32
+		piece string
+		added *hfAdded
+	}
+	byID := make(map[int32]entry, len(model)+len(f.AddedTokens))
+	added := make(map[string]int32)
+	for i := range f.AddedTokens {
+		t := &f.AddedTokens[i]
+		if err := t.supported(); err != nil {
+			return err
+		}
+		if old, ok := byID[*t.ID]; ok {
+			return fmt.Errorf("added_tokens: %q and %q share the id %d", old.piece, t.Content, *t.ID)
+		}
+		if old, ok := added[t.Content]; ok {
+			return fmt.Errorf("added_tokens: %q has two ids, %d and %d", t.Content, old, *t.ID)
+		}
+		byID[*t.ID], added[t.Content] = entry{*t.ID, t.Content, t}, *t.ID
+	}
+	for _, s := range slices.Sorted(maps.Keys(model)) {
+		id := model[s]
+		if other, ok := added[s]; ok && other != id {
+			return fmt.Errorf("model.vocab: %q = %d, but %d in added_tokens", s, id, other)
+		}
+		if e, ok := byID[id]; ok {
+			if e.added != nil && e.piece == s {
+				continue // added tokens may stand in both tables
+			}
+			return fmt.Errorf("model.vocab: %q and %q share the id %d", e.piece, s, id)
+		}
+		byID[id] = entry{id, s, nil}
+	}
+	entries := slices.SortedFunc(maps.Values(byID), func(x, y entry) int { return cmp.Compare(x.id, y.id) })
+	for i, e := range entries {
+		if int(e.id) != i {
+			return fmt.Errorf("model.vocab: the ids have a hole: %d, then %q = %d", i-1, e.piece, e.id)
+		}
+		if e.added != nil {
+			v.add(addedToken{content: e.piece, special: e.added.Special, lstrip: e.added.LStrip,
+				rstrip: e.added.RStrip, normalized: e.added.Normalized})
+		} else if err := v.push(e.piece); err != nil {
+			return fmt.Errorf("model.vocab: %w", err)
 		}
 	}
-	return b, nil
+	return nil
+}
+
+// push appends an ordinary token in the file's spelling.
+func (v *vocabulary) push(s string) error {
+	if s == "" {
+		return fmt.Errorf("id %d is an empty piece", len(v.pieces))
+	}
+	v.special = append(v.special, false)
+	if !v.spells() {
+		piece, err := fromAlphabet(s)
+		if err != nil {
+			return err
+		}
+		v.pieces = append(v.pieces, piece)
+		return nil
+	}
+	c, isByte := byteName(s)
+	if isByte {
+		v.pieces = append(v.pieces, string([]byte{c}))
+	} else {
+		v.pieces = append(v.pieces, strings.ReplaceAll(s, underline, " "))
+	}
+	v.spelling = append(v.spelling, s)
+	v.byteToken = append(v.byteToken, isByte)
+	return nil
+}
+
+// add appends an added token, whose id is the next.
+func (v *vocabulary) add(t addedToken) {
+	t.id = int32(len(v.pieces))
+	v.pieces = append(v.pieces, t.content)
+	v.special = append(v.special, t.special)
+	v.added = append(v.added, t)
+	if v.spells() {
+		v.spelling = append(v.spelling, t.content)
+		v.byteToken = append(v.byteToken, false)
+		if !t.special {
+			v.pieces[t.id] = strings.ReplaceAll(t.content, underline, " ")
+		}
+	}
+}
+
+// byteName reads SentencePiece's name of a byte, such as <0x0A>.
+func byteName(s string) (byte, bool) {
+	if len(s) != 6 || !strings.HasPrefix(s, "<0x") || s[5] != '>' {
+		return 0, false
+	}
+	var b byte
+	for _, c := range []byte(s[3:5]) {
+		i := strings.IndexByte("0123456789ABCDEF", c)
+		if i < 0 {
+			return 0, false
+		}
+		b = b<<4 | byte(i)
+	}
+	return b, true
 }
 
 // merges resolves the merge rules against the vocabulary.
 func (f *hfFile) merges(b *BPE) (merges []pair, made []int32, err error) {
-	ids := make(map[string]int32, len(b.pieces))
-	for id, piece := range b.pieces {
-		if !b.special[id] {
-			ids[piece] = int32(id)
-		}
-	}
-	seen := make(map[pair]int, len(f.Model.Merges))
+	rules := make([][2]string, len(f.Model.Merges))
 	for i, raw := range f.Model.Merges {
-		fail := func(why string) error { return fmt.Errorf("model.merges[%d] = %s: %s", i, raw, why) }
 		var parts []string
 		var joined string
 		if json.Unmarshal(raw, &joined) == nil {
 			parts = strings.Split(joined, " ")
 		} else if json.Unmarshal(raw, &parts) != nil {
-			return nil, nil, fail("want two pieces")
+			parts = nil
 		}
 		if len(parts) != 2 {
-			return nil, nil, fail("want two pieces")
+			return nil, nil, fmt.Errorf("model.merges[%d] = %s: want two pieces", i, raw)
+		}
+		rules[i] = [2]string(parts)
+	}
+	return b.resolve(rules, "model.merges", "model.vocab")
+}
+
+// resolve turns merge rules, in the file's spelling, into pairs and the tokens
+// that they make.
+func (b *BPE) resolve(rules [][2]string, field, vocab string) (merges []pair, made []int32, err error) {
+	ids := make(map[string]int32, len(b.pieces))
+	for id := range b.pieces {
+		// An added token's name may also be a piece of the model's.
+		ids[b.spelled(int32(id))] = int32(id)
+	}
+	seen := make(map[pair]int, len(rules))
+	for i, rule := range rules {
+		fail := func(why string) error {
+			return fmt.Errorf("%s[%d] = %q: %s", field, i, rule[0]+" "+rule[1], why)
 		}
 		var side [2]int32
-		var whole string
-		for j, part := range parts {
-			piece, err := fromAlphabet(part)
-			if err != nil {
-				return nil, nil, fail(err.Error())
-			}
-			id, ok := ids[piece]
+		for j, part := range rule {
+			id, ok := ids[part]
 			if !ok {
-				return nil, nil, fail(fmt.Sprintf("%q is not in model.vocab", part))
+				return nil, nil, fail(fmt.Sprintf("%q is not in %s", part, vocab))
 			}
 			side[j] = id
-			whole += piece
 		}
-		id, ok := ids[whole]
+		id, ok := ids[rule[0]+rule[1]]
 		if !ok {
-			return nil, nil, fail("the merged piece is not in model.vocab")
+			return nil, nil, fail("the merged piece is not in " + vocab)
+		}
+		if b.special[id] {
+			return nil, nil, fail("it makes a special token")
 		}
 		p := pairOf(side[0], side[1])
 		if first, ok := seen[p]; ok {
-			return nil, nil, fail(fmt.Sprintf("the same as model.merges[%d]", first))
+			return nil, nil, fail(fmt.Sprintf("the same as %s[%d]", field, first))
 		}
 		seen[p] = i
 		merges, made = append(merges, p), append(made, id)

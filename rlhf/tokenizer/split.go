@@ -38,6 +38,36 @@ func classOf(r rune) class {
 // in the order in which its expression tries them.
 var contractions = [...]string{"'s", "'t", "'re", "'ve", "'m", "'ll", "'d"}
 
+// A splitter cuts s into the pieces that the model encodes one by one, and calls
+// piece for each in order.
+type splitter func(s string, piece func(string))
+
+// splitGPT2 cuts by GPT-2's expression.
+func splitGPT2(s string, piece func(string)) {
+	for s != "" {
+		n := nextPiece(s)
+		piece(s[:n])
+		s = s[n:]
+	}
+}
+
+// splitDigits makes every number rune a piece, and cuts what lies between by
+// GPT-2's expression, which does not look beyond (SmolLM2).
+func splitDigits(s string, piece func(string)) {
+	for s != "" {
+		at := strings.IndexFunc(s, unicode.IsNumber)
+		if at < 0 {
+			at = len(s)
+		}
+		splitGPT2(s[:at], piece)
+		if s = s[at:]; s != "" {
+			_, n := utf8.DecodeRuneInString(s)
+			piece(s[:n])
+			s = s[n:]
+		}
+	}
+}
+
 // nextPiece returns the length in bytes of the first piece of s, which must not
 // be empty. It is a scan for GPT-2's expression (openai/gpt-2, src/encoder.py)
 //

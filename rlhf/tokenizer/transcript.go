@@ -26,12 +26,14 @@ func EncodeTranscript(tk Tokenizer, t rlhf.Transcript) (prompt, response []int32
 // EncodePrompt returns the ids of a dialogue's beginning, as a rule one that ends
 // with [rlhf.Assistant], so that the model continues with a response. The text is cut
 // before and after each speaker's marker and the parts are encoded separately;
-// the end token follows every Assistant turn that another turn follows.
+// the end token follows every Assistant turn that another turn follows. Where
+// texts start with a token of their own (Llama's <s>; see [Starts]) so does the
+// dialogue; a dummy prefix is put nowhere.
 //
 // Text after the last Assistant marker counts as a turn that the model is to go
 // on with, and gets no end token.
 func EncodePrompt(tk Tokenizer, prompt string) []int32 {
-	ids := make([]int32, 0, len(prompt)/3+8)
+	ids := append(make([]int32, 0, len(prompt)/3+8), Starts(tk)...)
 	speaker := ""
 	for rest := prompt; ; {
 		at, mark := nextMarker(rest)
@@ -75,8 +77,8 @@ func DecodeResponse(tk Tokenizer, ids []int32) string {
 // each other's text even where their tokenizers are equal.
 func TemplateHash() string {
 	// The text states the rule; whoever changes the rule changes the text.
-	rule := fmt.Sprintf("1: markers %q and %q are encoded apart from the text around them; "+
-		"eos follows each assistant turn that is over; nothing precedes the first marker", rlhf.Human, rlhf.Assistant)
+	rule := fmt.Sprintf("2: markers %q and %q are encoded apart from the text around them; "+
+		"eos follows each assistant turn that is over; the tokenizer's start ids, if any, precede the first marker", rlhf.Human, rlhf.Assistant)
 	sum := sha256.Sum256([]byte(rule))
 	return hex.EncodeToString(sum[:])
 }

@@ -1,0 +1,120 @@
+package tokenizer
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"strings"
+	"sync"
+
+	"github.com/nikolalohinski/gonja/v2/builtins"
+	"github.com/nikolalohinski/gonja/v2/builtins/methods"
+	"github.com/nikolalohinski/gonja/v2/config"
+	"github.com/nikolalohinski/gonja/v2/exec"
+	"github.com/nikolalohinski/gonja/v2/loaders"
+	"github.com/nikolalohinski/gonja/v2/parser"
+)
+
+// What a template may do. It comes with a model's files, so it may come from
+// anyone: it must not read files, and its output and loops are bounded.
+const (
+	maxTemplate = 1 << 20
+	maxRendered = 16 << 20
+	maxRange    = 1000
+)
+
+// jinjaTags are the control structures that templates may use: none that reads
+// another template, which the library would look for among the machine's files.
+var jinjaTags = []string{"for", "if", "set", "macro", "call", "filter", "raw", "with", "break", "continue", "do"}
+
+var jinjaEnvironment = sync.OnceValue(func() *exec.Environment {
+	tags := make(map[string]parser.ControlStructureParser)
+	for _, name := range jinjaTags {
+		if tag, ok := builtins.ControlStructures.Get(name); ok {
+			tags[name] = tag
+		}
+	}
+	context := exec.EmptyContext().Update(builtins.GlobalFunctions).Update(builtins.GlobalVariables)
+	context.Set("range", boundedRange)
+	context.Set("raise_exception", func(why string) (string, error) { return "", errors.New(why) })
+	return &exec.Environment{
+		Context: context, Filters: builtins.Filters, Tests: builtins.Tests,
+		ControlStructures: exec.NewControlStructureSet(tags), Methods: methods.All,
+	}
+})
+
+// boundedRange is Python's range(stop), range(start, stop) or range(start, stop, step).
+func boundedRange(args ...int) ([]int, error) {
+	start, stop, step := 0, 0, 1
+	switch len(args) {
+	case 1:
+		stop = args[0]
+	case 2:
+		start, stop = args[0], args[1]
+	case 3:
+		start, stop, step = args[0], args[1], args[2]
+	default:
+		return nil, fmt.Errorf("range takes 1 to 3 numbers, not %d", len(args))
+	}
+	var out []int
+	for i := start; step > 0 && i < stop || step < 0 && i > stop; i += step {
+		if out = append(out, i); len(out) > maxRange {
+			return nil, fmt.Errorf("range of more than %d numbers", maxRange)
+		}
+	}
+	return out, nil
+}
+
+// noFiles is a loader that knows one text.
+type noFiles struct{ source string }
+
+const jinjaRoot = "chat_template"
+
+func (l noFiles) Read(path string) (io.Reader, error) {
+	if path != jinjaRoot {
+		return nil, fmt.Errorf("a template must not read %q", path)
+	}
+	return strings.NewReader(l.source), nil
+}
+func (l noFiles) Resolve(path string) (string, error)         { return path, nil }
+func (l noFiles) Inherit(from string) (loaders.Loader, error) { return l, nil }
+
+// parseJinja compiles a template with the options that the transformers library
+// renders chat templates with.
+func parseJinja(source string) (t *exec.Template, err error) {
+	if len(source) > maxTemplate {
+		return nil, fmt.Errorf("%d bytes, want at most %d", len(source), maxTemplate)
+	}
+	defer recovered(&err)
+	c := config.New()
+	c.TrimBlocks, c.LeftStripBlocks = true, true
+	return exec.NewTemplate(jinjaRoot, c, noFiles{source}, jinjaEnvironment())
+}
+
+// render executes a template.
+func render(t *exec.Template, values map[string]any) (out string, err error) {
+	defer recovered(&err)
+	var w boundedWriter
+	if err := t.Execute(&w, exec.NewContext(maps.Clone(values))); err != nil {
+		return "", err
+	}
+	return w.String(), nil
+}
+
+// recovered makes an error of a panic: the library has some, and the template is
+// not ours.
+func recovered(err *error) {
+	if r := recover(); r != nil {
+		*err = fmt.Errorf("the template's interpreter stopped: %v", r)
+	}
+}
+
+type boundedWriter struct{ strings.Builder }
+
+func (w *boundedWriter) Write(p []byte) (int, error) {
+	if w.Len()+len(p) > maxRendered {
+		return 0, fmt.Errorf("the template writes more than %d bytes", maxRendered)
+	}
+	return w.Builder.Write(p)
+}
