@@ -3,8 +3,10 @@
 // log-probability is computed.
 //
 // [Net] is the forward pass over graph nodes; sampling, preference models and PPO
-// build on it. [Shape] says how large it is and lists its weights in the order in
-// which every program takes them. [Trainer] trains it on packed rows.
+// build on it. [Shape] says which architecture it has (GPT-2's, Llama's, Qwen2's or
+// GPT-NeoX's) and how large it is, and lists its weights in the order in which every
+// program takes them; [Size] gives the shapes of the paper's ladder. [Trainer]
+// trains it on packed rows.
 //
 // Elsewhere the first stage of RLHF is supervised finetuning (SFT); the paper has
 // none. A language model trained on transcripts is the initial policy.
@@ -18,7 +20,8 @@
 //
 // The paper's decoders have d_model = 128·n_layer and d_ff = 4·d_model (Askell et
 // al. 2021, appendix A); heads, positions, normalisation, initialisation,
-// optimiser and learning rate are not stated. Here: pre-LN and GELU as in GPT-2,
+// optimiser and learning rate are not stated. Here, unless a pretrained model says
+// otherwise: pre-LN and GELU as in GPT-2,
 // learned absolute positions, head tied to the embedding, AdamW with cosine decay
 // to a tenth. Transcripts are packed without seeing each other, so that training
 // and RL present a transcript in the same way.

@@ -62,7 +62,7 @@ func TestMemory(t *testing.T) {
 	s := lm.Shape{Vocab: 10, Width: 4, Layers: 3, Heads: 2, Context: 8, KVHeads: 1, FF: 6, Norm: "rms", Rotary: 1, Gated: true, Bias: "none"}
 	p := int64(10*4 + 4 + 3*(4+4*8+4*4+4+3*4*6)) // K = 2; qkv is [4, 8]
 	const n, wide, scores = 2 * 5, 2*4 + (2+2)*2 + 3*6, 2 * 2 * 2 * 5 * 5
-	want := []int64{4 * (p + n*2*3*2 + n*wide + scores + 2*n*10), 4 * (4*p + 3*(2*n*wide+scores) + 3*n*10)}
+	want := []int64{4 * (p + n*2*3*2 + n*wide + scores + 2*n*10), 4 * (4*p + 3*(3*n*wide+scores) + 3*n*10)}
 	if diff := cmp.Diff(want, []int64{s.Memory(2, 5, false), s.Memory(2, 5, true)}); diff != "" || s.Params() != p {
 		t.Errorf("%d parameters, want %d; bytes (-want +got):\n%s", s.Params(), p, diff)
 	}

@@ -136,9 +136,13 @@ func (n *Net) project(w block, x *Node, r *rotation) (q, k, v *Node) {
 	b, t := x.Shape().Dimensions[0], x.Shape().Dimensions[1]
 	heads, kv := n.Heads, n.KV()
 	qkv := Reshape(linear(x, w.qkv.weight, w.qkv.bias), b, t, heads+2*kv, n.K())
-	part := func(from, to int) *Node { return Slice(qkv, AxisRange(), AxisRange(), AxisRange(from, to)) }
-	q, k, v = part(0, heads), part(heads, heads+kv), part(heads+kv, heads+2*kv)
-	return r.apply(q), r.apply(k), v
+	part := func(x *Node, from, to int) *Node { return Slice(x, AxisRange(), AxisRange(), AxisRange(from, to)) }
+	v = part(qkv, heads+kv, heads+2*kv)
+	qk := qkv
+	if r != nil {
+		qk = r.apply(part(qkv, 0, heads+kv))
+	}
+	return part(qk, 0, heads), part(qk, heads, heads+kv), v
 }
 
 // mlp is down(act(up(x))), or down(act(gate(x)) ⊙ up(x)) where Shape.Gated is set.

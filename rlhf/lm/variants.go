@@ -62,11 +62,8 @@ func (n *Net) rotation(positions *Node) *rotation {
 	return &rotation{ConvertDType(Cos(angle), dtype), ConvertDType(Sin(angle), dtype)}
 }
 
-// apply rotates x [B, T, heads, K]; the nil rotation leaves it as it is.
+// apply rotates x [B, T, heads, K].
 func (r *rotation) apply(x *Node) *Node {
-	if r == nil {
-		return x
-	}
 	half := r.cos.Shape().Dimensions[3]
 	part := func(from, to int) *Node {
 		return Slice(x, AxisRange(), AxisRange(), AxisRange(), AxisRange(from, to))
