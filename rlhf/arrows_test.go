@@ -30,6 +30,7 @@ var arrows = map[string][]string{
 	"rlhf/rl":                   {"rlhf/internal/gx"},
 	"rlhf/internal/fit":         {"rlhf/internal/gx", "rlhf/rl"},
 	"rlhf/lm":                   {"rlhf", "rlhf/internal/gx", "rlhf/internal/fit"},
+	"rlhf/pretrained":           {"rlhf/lm", "rlhf/tokenizer", "rlhf/internal/gx", "rlhf/internal/safetensors"},
 	"rlhf/sample":               {"rlhf/lm", "rlhf/internal/gx"},
 	"rlhf/pm":                   {"rlhf", "rlhf/lm", "rlhf/rl", "rlhf/tokenizer", "rlhf/internal/gx", "rlhf/internal/fit"},
 	"rlhf/ppo":                  {"rlhf", "rlhf/lm", "rlhf/rl", "rlhf/sample", "rlhf/tokenizer", "rlhf/internal/gx", "rlhf/internal/fit"}, // not pm: anything that scores will do
