@@ -2,8 +2,8 @@ package lm
 
 import (
 	"fmt"
-	"math"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/dtypes"
@@ -15,22 +15,40 @@ import (
 	"hhrlhf/rlhf/internal/gx"
 )
 
-// A Trainer trains a decoder on packed rows by next-token cross-entropy with
-// AdamW, linear warm-up, cosine decay to a tenth, and a global-norm clip.
+// Training says how a step is computed. The zero value is one program that holds
+// the whole batch in float32; the other choices change what fits into memory.
+type Training struct {
+	// Accumulate is the number of micro-batches that a batch is cut into, a divisor
+	// of Batch; their gradients are added up. 0 and 1: none.
+	Accumulate int `json:"accumulate,omitempty"`
+	// Checkpointing keeps the input of each block only and computes the rest anew for
+	// the gradient: see [Net.Checkpointing].
+	Checkpointing bool `json:"checkpointing,omitempty"`
+	// Precision of matrix products: "f32" (also ""), or "bf16" where the backend has
+	// it: see [Net.Mixed].
+	Precision string `json:"precision,omitempty"`
+	// Decay of the learning rate after the warm-up. "": cosine, to a tenth.
+	Decay Decay `json:"decay,omitempty"`
+}
+
+// A Trainer trains a decoder by next-token cross-entropy, the mean over all
+// predicted tokens of a batch, with AdamW, linear warm-up, a declared decay, and a
+// global-norm clip.
 type Trainer struct {
 	State *fit.State
 
-	cfg    rlhf.LM
-	shape  Shape
-	rows   Rows
-	stream func(name string, step int) *rand.Rand
-	be     compute.Backend
-	step   *fit.Program
-	eval   *gx.Program
+	cfg      rlhf.LM
+	training Training
+	shape    Shape
+	source   Source
+	be       compute.Backend
+	whole    *fit.Program     // where a batch is one piece
+	pieces   *fit.Accumulated // where it is not
+	eval     *Evaluator
 }
 
-// NewTrainer prepares training from freshly drawn weights. cfg is filled; stream
-// gives the run's named random streams.
+// NewTrainer prepares training from freshly drawn weights on rows held in memory.
+// cfg is filled; stream gives the run's named random streams.
 func NewTrainer(be compute.Backend, cfg rlhf.LM, rows Rows, stream func(name string, step int) *rand.Rand) (*Trainer, error) {
 	if len(rows.Tokens) == 0 {
 		return nil, fmt.Errorf("lm: no transcripts to train on")
@@ -40,17 +58,64 @@ func NewTrainer(be compute.Backend, cfg rlhf.LM, rows Rows, stream func(name str
 	if err != nil {
 		return nil, err
 	}
-	group := fit.Group{Names: Names(s.Weights()), Decay: Decays(s.Weights()), WeightDecay: cfg.WeightDecay, ClipNorm: cfg.ClipNorm}
-	t := &Trainer{State: fit.NewState(weights), cfg: cfg, shape: s, rows: rows, stream: stream, be: be}
-	t.step = fit.New(be, "lm step", 3, []fit.Group{group}, func(w [][]*Node, data []*Node) (*Node, []*Node) {
-		loss := meanLoss(s, w[0], data)
-		return loss, []*Node{loss}
-	})
-	t.eval = gx.NewProgram(be, "lm eval", func(in []*Node) []*Node {
-		sum, count := sumLoss(s, in[3:], in[:3])
-		return []*Node{sum, count}
+	source := Shuffled(rows, func(round int) *rand.Rand { return stream("lm/order", round) })
+	return NewTrainerFrom(be, s, weights, cfg, Training{}, source)
+}
+
+// NewTrainerFrom prepares training of a decoder of shape s from given weights, fresh,
+// pretrained or another run's, which it takes over. Of cfg it uses Batch, Planned,
+// LearningRate, Warmup, WeightDecay and ClipNorm. The rows of source may be
+// narrower than s.Context, not wider.
+func NewTrainerFrom(be compute.Backend, s Shape, weights []*tensors.Tensor, cfg rlhf.LM, tr Training, source Source) (*Trainer, error) {
+	list := s.Weights()
+	if err := checkWeights(list, weights); err != nil {
+		return nil, err
+	}
+	half, err := checkPrecision(be, tr.Precision)
+	if err != nil {
+		return nil, err
+	}
+	if err := tr.Decay.check(); err != nil {
+		return nil, err
+	}
+	if n := tr.Accumulate; n < 0 || n > 0 && cfg.Batch%n != 0 {
+		return nil, fmt.Errorf("lm: Training.Accumulate = %d, want a divisor of Batch = %d", n, cfg.Batch)
+	}
+	t := &Trainer{State: fit.NewState(weights), cfg: cfg, training: tr, shape: s, source: source, be: be, eval: NewEvaluator(be, s)}
+	group := fit.Group{Names: Names(list), Decay: Decays(list), WeightDecay: cfg.WeightDecay, ClipNorm: cfg.ClipNorm}
+	loss := func(w, data []*Node) (sum, count *Node) {
+		net := NewNet(s, w)
+		if half != dtypes.InvalidDType {
+			net.Mixed(half)
+		}
+		if tr.Checkpointing {
+			net.Checkpointing()
+		}
+		sums, counts := net.rowLosses(data, tr.Checkpointing)
+		return ReduceAllSum(sums), ReduceAllSum(counts)
+	}
+	if tr.Accumulate > 1 {
+		t.pieces = fit.NewAccumulated(be, "lm", 3, group, loss)
+		return t, nil
+	}
+	t.whole = fit.New(be, "lm step", 3, []fit.Group{group}, func(w [][]*Node, data []*Node) (*Node, []*Node) {
+		sum, count := loss(w[0], data)
+		mean := Div(sum, MaxScalar(count, 1))
+		return mean, []*Node{mean}
 	})
 	return t, nil
+}
+
+func checkWeights(list []Weight, weights []*tensors.Tensor) error {
+	if len(weights) != len(list) {
+		return fmt.Errorf("lm: %d weights, want %d", len(weights), len(list))
+	}
+	for i, w := range list {
+		if got := weights[i].Shape(); got.DType != dtypes.Float32 || !slices.Equal(got.Dimensions, w.Dims) {
+			return fmt.Errorf("lm: weight %s is %s, want Float32 %v", w.Name, got, w.Dims)
+		}
+	}
+	return nil
 }
 
 // Shape returns the decoder's shape.
@@ -59,91 +124,72 @@ func (t *Trainer) Shape() Shape { return t.shape }
 // Step does one optimiser step on the next batch of rows and returns its metrics.
 func (t *Trainer) Step() (map[string]float64, error) {
 	n := t.State.Updates
-	at := Order(n, t.cfg.Batch, len(t.rows.Tokens), func(epoch int) *rand.Rand { return t.stream("lm/order", epoch) })
-	batch := t.rows.Pick(at)
-	data, err := upload(t.be, batch)
-	if err != nil {
-		return nil, err
+	rate := t.training.Decay.Rate(n, t.cfg.LearningRate, t.cfg.Warmup, t.cfg.Planned)
+	step := t.stepWhole
+	if t.pieces != nil {
+		step = t.stepPieces
 	}
-	defer gx.Free(data...)
-	rate := Rate(n, t.cfg.LearningRate, t.cfg.Warmup, t.cfg.Planned)
-	norms, extra, err := t.step.Step([]*fit.State{t.State}, []float64{rate}, gx.Keep(data)...)
+	loss, norm, width, err := step(n*t.cfg.Batch, rate)
 	if err != nil {
 		return nil, fmt.Errorf("lm: step %d: %w", n+1, err)
 	}
-	defer gx.Free(extra...)
-	loss, err := gx.Scalar[float32](extra[0])
-	if err != nil {
-		return nil, err
-	}
 	return map[string]float64{
-		"lm/loss": float64(loss), "grad_norm": norms[0], "lr": rate,
-		"lm/tokens": float64((n + 1) * t.cfg.Batch * t.rows.Width),
+		"lm/loss": loss, "grad_norm": norm, "lr": rate,
+		"lm/tokens": float64((n + 1) * t.cfg.Batch * width),
 	}, nil
 }
 
-// Rate is the learning rate of step (from 0): linear warm-up, then cosine decay
-// to a tenth of the peak at the last planned step, and constant from there.
-func Rate(step int, peak float64, warmup, planned int) float64 {
-	if step < warmup {
-		return peak * float64(step+1) / float64(warmup)
+// batch uploads n rows from row first on.
+func (t *Trainer) batch(first, n int) (data []*tensors.Tensor, width int, err error) {
+	rows, err := t.source.Batch(first, n)
+	if err != nil {
+		return nil, 0, err
 	}
-	done := min(1, float64(step-warmup)/float64(max(1, planned-warmup)))
-	return peak * (0.1 + 0.9*0.5*(1+math.Cos(math.Pi*done)))
+	if rows.Width > t.shape.Context {
+		return nil, 0, fmt.Errorf("rows of %d tokens for a context of %d", rows.Width, t.shape.Context)
+	}
+	data, err = upload(t.be, rows)
+	return data, rows.Width, err
+}
+
+func (t *Trainer) stepWhole(first int, rate float64) (loss, norm float64, width int, err error) {
+	data, width, err := t.batch(first, t.cfg.Batch)
+	if err != nil {
+		return 0, 0, 0, err
+	}
+	defer gx.Free(data...)
+	norms, extra, err := t.whole.Step([]*fit.State{t.State}, []float64{rate}, gx.Keep(data)...)
+	if err != nil {
+		return 0, 0, 0, err
+	}
+	defer gx.Free(extra...)
+	l, err := gx.Scalar[float32](extra[0])
+	return float64(l), norms[0], width, err
+}
+
+func (t *Trainer) stepPieces(first int, rate float64) (loss, norm float64, width int, err error) {
+	t.pieces.Discard() // what a step that failed has left
+	size := t.cfg.Batch / t.training.Accumulate
+	for i := range t.training.Accumulate {
+		var data []*tensors.Tensor
+		if data, width, err = t.batch(first+i*size, size); err != nil {
+			return 0, 0, 0, err
+		}
+		err = t.pieces.Add(t.State, gx.Keep(data)...)
+		gx.Free(data...)
+		if err != nil {
+			return 0, 0, 0, err
+		}
+	}
+	norm, loss, err = t.pieces.Apply(t.State, rate)
+	return loss, norm, width, err
 }
 
 // Evaluate returns the mean loss over the tokens of rows in nats, its standard
 // error over rows, and the number of tokens predicted.
 func (t *Trainer) Evaluate(rows Rows) (loss, se float64, tokens int, err error) {
-	var sums, counts []float64
-	for start := 0; start < len(rows.Tokens); start += t.cfg.Batch {
-		at := make([]int, t.cfg.Batch)
-		for i := range at {
-			if at[i] = start + i; at[i] >= len(rows.Tokens) {
-				at[i] = -1
-			}
-		}
-		s, c, err := t.evalBatch(rows.Pick(at))
-		if err != nil {
-			return 0, 0, 0, err
-		}
-		for i := range s {
-			if c[i] > 0 {
-				sums, counts = append(sums, float64(s[i])), append(counts, float64(c[i]))
-			}
-		}
-	}
-	total, n := 0.0, 0.0
-	for i := range sums {
-		total, n = total+sums[i], n+counts[i]
-	}
-	if n == 0 {
-		return 0, 0, 0, fmt.Errorf("lm: no held-out tokens to evaluate")
-	}
-	loss = total / n
-	for i := range sums { // the ratio estimator's linearised variance
-		d := sums[i] - loss*counts[i]
-		se += d * d
-	}
-	return loss, math.Sqrt(se) / n, int(n), nil
-}
-
-func (t *Trainer) evalBatch(batch Rows) (sums, counts []float32, err error) {
-	data, err := upload(t.be, batch)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer gx.Free(data...)
-	out, err := t.eval.Call(append(gx.Keep(data), gx.Keep(t.State.Params)...)...)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer gx.Free(out...)
-	if sums, err = gx.Values[float32](out[0]); err != nil {
-		return nil, nil, err
-	}
-	counts, err = gx.Values[float32](out[1])
-	return sums, counts, err
+	e, err := t.eval.Evaluate(t.State.Params, rows)
+	return e.Loss, e.SE, e.Tokens, err
 }
 
 func upload(be compute.Backend, r Rows) ([]*tensors.Tensor, error) {
@@ -156,25 +202,4 @@ func upload(be compute.Backend, r Rows) ([]*tensors.Tensor, error) {
 		out[i] = t
 	}
 	return out, nil
-}
-
-// sumLoss returns Σ −log p(token) and the number of predicted tokens of each
-// row, both [B]. data is tokens, segments, positions, [B, T] each.
-func sumLoss(s Shape, weights, data []*Node) (sum, count *Node) {
-	tokens, segments, positions := data[0], data[1], data[2]
-	t := tokens.Shape().Dimensions[1]
-	net := NewNet(s, weights)
-	h := net.Hidden(tokens, positions, CausalBias(segments))
-	from := func(x *Node) *Node { return Slice(x, AxisRange(), AxisRange(0, t-1)) }
-	to := func(x *Node) *Node { return Slice(x, AxisRange(), AxisRange(1, t)) }
-	logp := LogProbs(net.Logits(from(h)), to(tokens), 1) // [B, T-1]
-	counts := LogicalAnd(Equal(from(segments), to(segments)), GreaterThan(to(segments), ZerosLike(to(segments))))
-	sum = ReduceSum(Where(counts, Neg(logp), ZerosLike(logp)), -1)
-	return sum, ReduceSum(ConvertDType(counts, dtypes.Float32), -1)
-}
-
-// meanLoss is the mean over all predicted tokens of the batch, a scalar.
-func meanLoss(s Shape, weights, data []*Node) *Node {
-	sum, count := sumLoss(s, weights, data)
-	return Div(ReduceAllSum(sum), MaxScalar(ReduceAllSum(count), 1))
 }

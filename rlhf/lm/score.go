@@ -1,0 +1,140 @@
+package lm
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/gomlx/compute"
+	"github.com/gomlx/compute/dtypes"
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+
+	"hhrlhf/rlhf/internal/gx"
+)
+
+// A Pair is a context and what is to follow it, as token ids. Neither may be empty:
+// a text that starts with nothing before it needs the tokenizer's end token, or
+// whatever begins a document of the model, as its context.
+type Pair struct {
+	Context, Target []int32
+}
+
+// A Continuation says how a decoder takes a pair's target.
+type Continuation struct {
+	LogProb float64 // Σ log p(token | all before it) over the target's tokens
+	Greedy  bool    // every token is the most probable one, so greedy decoding writes the target
+	Tokens  int     // of the target
+}
+
+// Score measures one decoder on pairs; whoever does it repeatedly keeps an
+// [Evaluator].
+func Score(be compute.Backend, s Shape, weights []*tensors.Tensor, pairs []Pair) ([]Continuation, error) {
+	return NewEvaluator(be, s).Score(weights, pairs)
+}
+
+// Score returns, for each pair, the log-probability of the target after the
+// context: what last-word prediction and multiple choice are made of. A context
+// that is too long for the decoder loses its beginning.
+//
+// Pairs of similar length share a forward pass: rows are as wide as a power of two.
+func (e *Evaluator) Score(weights []*tensors.Tensor, pairs []Pair) ([]Continuation, error) {
+	type size struct{ width, targets int } // of a pass
+	var sizes []size
+	groups := map[size][]int{}
+	for i, p := range pairs {
+		if len(p.Context) == 0 || len(p.Target) == 0 || len(p.Target) > e.shape.Context {
+			return nil, fmt.Errorf("lm: pair %d has %d tokens of context and %d of target, want at least 1 and 1 to %d",
+				i, len(p.Context), len(p.Target), e.shape.Context)
+		}
+		n := min(len(p.Context)+len(p.Target)-1, e.shape.Context)
+		s := size{min(power(n, 32, 2), e.shape.Context), min(power(len(p.Target), 4, 4), e.shape.Context)}
+		if groups[s] == nil {
+			sizes = append(sizes, s)
+		}
+		groups[s] = append(groups[s], i)
+	}
+	out := make([]Continuation, len(pairs))
+	for _, s := range sizes {
+		for at := range slices.Chunk(groups[s], max(1, passTokens/s.width)) {
+			if err := e.scorePass(weights, pairs, at, s.width, s.targets, out); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return out, nil
+}
+
+// power is the smallest of from, from·by, from·by², … that is at least n.
+func power(n, from, by int) int {
+	for from < n {
+		from *= by
+	}
+	return from
+}
+
+// scorePass scores the pairs with the indices at in one forward pass.
+func (e *Evaluator) scorePass(weights []*tensors.Tensor, pairs []Pair, at []int, width, targets int, out []Continuation) error {
+	batch := max(1, passTokens/width)
+	ids, want := make([][]int32, batch), make([][]int32, batch)
+	slots := make([][]int32, batch) // where each target token is predicted, counted over the whole batch
+	for b, i := range at {
+		p := pairs[i]
+		seq := slices.Concat(p.Context, p.Target[:len(p.Target)-1]) // nothing is predicted from the last
+		ids[b] = seq[max(0, len(seq)-width):]
+		want[b] = p.Target
+		for j := range p.Target {
+			slots[b] = append(slots[b], int32(b*width+len(ids[b])-len(p.Target)+j))
+		}
+	}
+	tokens, segments, err := LayOut(e.be, ids, width, 0, false)
+	if err != nil {
+		return err
+	}
+	defer gx.Free(tokens, segments)
+	wanted, err := gx.Rows(e.be, want, targets, 0, false)
+	if err != nil {
+		return err
+	}
+	from, err := gx.Rows(e.be, slots, targets, 0, false)
+	if err != nil {
+		return err
+	}
+	defer gx.Free(wanted, from)
+	res, err := e.score.Call(append([]any{tokens, segments, wanted, from}, gx.Keep(weights)...)...)
+	if err != nil {
+		return err
+	}
+	defer gx.Free(res...)
+	logp, err := gx.Matrix[float32](res[0])
+	if err != nil {
+		return err
+	}
+	best, err := gx.Matrix[float32](res[1])
+	if err != nil {
+		return err
+	}
+	for b, i := range at {
+		c := Continuation{Greedy: true, Tokens: len(pairs[i].Target)}
+		for j := range pairs[i].Target {
+			c.LogProb += float64(logp[b][j])
+			c.Greedy = c.Greedy && best[b][j] > 0
+		}
+		out[i] = c
+	}
+	return nil
+}
+
+// scoreGraph takes tokens and segments [B, T], and targets and the slots that
+// predict them [B, R]; it returns, [B, R] each, the targets' log-probabilities, and 1
+// where the target has the largest logit, else 0.
+func scoreGraph(n *Net, in []*Node) []*Node {
+	tokens, segments, targets, slots := in[0], in[1], in[2], in[3]
+	h := n.Hidden(tokens, Positions(segments), CausalBias(segments))
+	d := h.Shape().Dimensions
+	h = Gather(Reshape(h, d[0]*d[1], d[2]), ExpandDims(slots, -1)) // [B, R, D]
+	return n.inPieces(h, targets, func(h, targets *Node) []*Node {
+		logits := n.Logits(h)
+		best := GreaterOrEqual(TakeLast(logits, targets), ReduceMax(logits, -1))
+		return []*Node{LogProbs(logits, targets, 1), ConvertDType(best, dtypes.Float32)}
+	})
+}
