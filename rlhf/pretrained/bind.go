@@ -66,6 +66,26 @@ func (d *description) bind() (plan []target, tied string, err error) {
 	return plan, tied, nil
 }
 
+// bounded checks a shape that a file asks for, before anything is counted or made
+// by it. The limits are far above any model's.
+func bounded(s lm.Shape) error {
+	if err := s.Check(); err != nil {
+		return err
+	}
+	for _, b := range []struct {
+		what         string
+		value, limit int
+	}{
+		{"vocabulary", s.Vocab, 1 << 24}, {"width", s.Width, 1 << 20}, {"layers", s.Layers, 1 << 12}, {"heads", s.Heads, 1 << 16},
+		{"head width", s.K(), 1 << 14}, {"MLP's width", s.F(), 1 << 24}, {"context", s.Context, 1 << 30},
+	} {
+		if b.value > b.limit {
+			return fmt.Errorf("it asks for %s %d, at most %d are believed", b.what, b.value, b.limit)
+		}
+	}
+	return nil
+}
+
 func (s *scheme) ignores(name string) bool {
 	return slices.ContainsFunc(s.ignore, func(end string) bool { return strings.HasSuffix(name, end) })
 }

@@ -114,7 +114,7 @@ func (c *config) describe() (*description, error) {
 	if c.err != nil {
 		return nil, c.err
 	}
-	if err := s.Check(); err != nil {
+	if err := bounded(s); err != nil {
 		return nil, err
 	}
 	return &description{shape: tidy(s), scheme: scheme}, nil

@@ -61,7 +61,7 @@ func (g *ggufFile) describe() (*description, error) {
 	if in.err != nil {
 		return nil, in.err
 	}
-	if err := s.Check(); err != nil {
+	if err := bounded(s); err != nil {
 		return nil, err
 	}
 	scheme := ggufScheme(family)

@@ -56,13 +56,12 @@ func readLlama2c(r io.Reader, path string, size int64) (*description, error) {
 	if s.Untied {
 		s.Vocab = -s.Vocab
 	}
-	for i, v := range []int{s.Width, s.FF, s.Layers, s.Heads, s.KVHeads, s.Vocab, s.Context} {
-		if limit := []int{1 << 20, 1 << 24, 1 << 12, 1 << 16, 1 << 16, 1 << 24, 1 << 24}[i]; v < 1 || v > limit {
-			return nil, fmt.Errorf("its header says %v, want dim, hidden_dim, n_layers, n_heads, n_kv_heads, ±vocab_size, seq_len above 0 and within reason; is it a llama2.c checkpoint?", h)
-		}
+	err := bounded(s)
+	if err == nil && s.K()%2 != 0 {
+		err = fmt.Errorf("heads are %d wide, want an even number", s.K())
 	}
-	if s.Width%s.Heads != 0 || s.Heads%s.KVHeads != 0 {
-		return nil, fmt.Errorf("its header says dim %d, %d heads, %d key heads, want each to divide the one before", s.Width, s.Heads, s.KVHeads)
+	if err != nil || s.KVHeads < 1 || s.FF < 1 {
+		return nil, fmt.Errorf("its header says dim, hidden_dim, n_layers, n_heads, n_kv_heads, vocab_size, seq_len = %v; is it a checkpoint of llama2.c? (%v)", h, err)
 	}
 	a, at := newArchive(path), int64(header)
 	stack := func(n int, name string, dims ...int) error {
@@ -113,9 +112,6 @@ func readLlama2c(r io.Reader, path string, size int64) (*description, error) {
 	}
 	if at != size {
 		return nil, fmt.Errorf("it has %d bytes, its header calls for %d", size, at)
-	}
-	if s.K()%2 != 0 {
-		return nil, fmt.Errorf("its heads are %d wide, want an even number", s.K())
 	}
 	return &description{shape: tidy(s), scheme: llamaFolder.interleave(), tensors: a}, nil
 }

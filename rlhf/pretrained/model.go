@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -20,6 +19,7 @@ type Model struct {
 	Family    string              // "llama", "qwen2", "gpt2" or "gpt_neox", as transformers calls them
 	Shape     lm.Shape            // Spare counts the ids that the tokenizer has and the checkpoint lacks
 	Tokenizer tokenizer.Tokenizer // nil where the checkpoint comes without one
+	Template  tokenizer.Template  // of conversations; the paper's where the checkpoint has none
 
 	tensors *archive
 	plan    []target // in the order of Shape.Weights
@@ -44,6 +44,11 @@ func Open(path string) (*Model, error) {
 	m := &Model{Path: path, Family: d.scheme.family, Shape: d.shape, Tokenizer: tk, tensors: d.tensors, plan: plan, tied: tied}
 	if err := m.spare(); err != nil {
 		return nil, err
+	}
+	if with, ok := tk.(interface{ ChatTemplate() string }); ok {
+		if m.Template, err = tokenizer.ParseTemplate(with.ChatTemplate()); err != nil {
+			return nil, fmt.Errorf("pretrained: %s: %w", path, err)
+		}
 	}
 	return m, nil
 }
@@ -115,7 +120,7 @@ func (m *Model) spare() error {
 	stored := 0
 	path := filepath.Join(m.Path, spareFile)
 	infos, err := safetensors.Open(path)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) && !isNotDir(m.Path) {
+	if _, statErr := os.Stat(path); err != nil && statErr == nil {
 		return fmt.Errorf("pretrained: %w", err)
 	}
 	for _, info := range infos {
@@ -143,11 +148,6 @@ func (m *Model) spare() error {
 		m.plan[i].weight = w
 	}
 	return nil
-}
-
-func isNotDir(path string) bool {
-	stat, err := os.Stat(path)
-	return err != nil || !stat.IsDir()
 }
 
 // Bytes is the memory that the weights take as float32.
