@@ -79,7 +79,7 @@ func Size(name string) (Shape, error) {
 // logits with softmax and gradient. The process and the compiler come on top: on
 // XLA's CPU backend the peak of a process that trained on 16 × 128 tokens was .34
 // GB above the estimate of .31 GB at d 128, 4 layers, vocabulary 2048, and .36 GB
-// above .93 GB at d 256, 6 layers, vocabulary 4096. Gradient checkpointing keeps
+// above .94 GB at d 256, 6 layers, vocabulary 4096. Gradient checkpointing keeps
 // fewer activations than this.
 func (s Shape) Memory(batch, tokens int, training bool) int64 {
 	p, n := s.Params(), int64(batch)*int64(tokens)
