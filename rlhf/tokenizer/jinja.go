@@ -21,7 +21,7 @@ import (
 const (
 	maxTemplate = 1 << 20
 	maxRendered = 16 << 20
-	maxRange    = 1000
+	maxRange    = 10_000
 )
 
 // jinjaTags are the control structures that templates may use: none that reads
@@ -36,7 +36,6 @@ var jinjaEnvironment = sync.OnceValue(func() *exec.Environment {
 		}
 	}
 	context := exec.EmptyContext().Update(builtins.GlobalFunctions).Update(builtins.GlobalVariables)
-	context.Set("range", boundedRange)
 	context.Set("raise_exception", func(why string) (string, error) { return "", errors.New(why) })
 	return &exec.Environment{
 		Context: context, Filters: builtins.Filters, Tests: builtins.Tests,
@@ -44,8 +43,11 @@ var jinjaEnvironment = sync.OnceValue(func() *exec.Environment {
 	}
 })
 
-// boundedRange is Python's range(stop), range(start, stop) or range(start, stop, step).
-func boundedRange(args ...int) ([]int, error) {
+// rangeBudget is what is left of the numbers that range may yield in one rendering.
+type rangeBudget int
+
+// numbers is Python's range(stop), range(start, stop) or range(start, stop, step).
+func (left *rangeBudget) numbers(args ...int) ([]int, error) {
 	start, stop, step := 0, 0, 1
 	switch len(args) {
 	case 1:
@@ -59,9 +61,10 @@ func boundedRange(args ...int) ([]int, error) {
 	}
 	var out []int
 	for i := start; step > 0 && i < stop || step < 0 && i > stop; i += step {
-		if out = append(out, i); len(out) > maxRange {
-			return nil, fmt.Errorf("range of more than %d numbers", maxRange)
+		if *left--; *left < 0 {
+			return nil, fmt.Errorf("range yields more than %d numbers", maxRange)
 		}
+		out = append(out, i)
 	}
 	return out, nil
 }
@@ -96,10 +99,13 @@ func parseJinja(source string) (t *exec.Template, err error) {
 func render(t *exec.Template, values map[string]any) (out string, err error) {
 	defer recovered(&err)
 	var w boundedWriter
-	if err := t.Execute(&w, exec.NewContext(maps.Clone(values))); err != nil {
+	values = maps.Clone(values)
+	left := rangeBudget(maxRange)
+	values["range"] = left.numbers
+	if err := t.Execute(&w, exec.NewContext(values)); err != nil {
 		return "", err
 	}
-	return w.String(), nil
+	return w.text.String(), nil
 }
 
 // recovered makes an error of a panic: the library has some, and the template is
@@ -110,11 +116,13 @@ func recovered(err *error) {
 	}
 }
 
-type boundedWriter struct{ strings.Builder }
+type boundedWriter struct{ text strings.Builder }
 
+// Write panics past the bound, which render makes an error: the library goes on
+// where a writer returns one.
 func (w *boundedWriter) Write(p []byte) (int, error) {
-	if w.Len()+len(p) > maxRendered {
-		return 0, fmt.Errorf("the template writes more than %d bytes", maxRendered)
+	if w.text.Len()+len(p) > maxRendered {
+		panic(fmt.Errorf("it writes more than %d bytes", maxRendered))
 	}
-	return w.Builder.Write(p)
+	return w.text.Write(p)
 }

@@ -43,7 +43,8 @@ const (
 
 	llama2 = `{% set ns = namespace(system='') %}{% for message in messages %}` +
 		`{% if message['role'] == 'system' %}{% set ns.system = '<<SYS>>\n' + message['content'] + '\n<</SYS>>\n\n' %}` +
-		`{% elif message['role'] == 'user' %}{{ bos_token + '[INST] ' + (ns.system + message['content']).strip() + ' [/INST]' }}{% set ns.system = '' %}` +
+		`{% elif message['role'] == 'user' %}{% set content = ns.system + message['content'] %}` +
+		`{{ bos_token + '[INST] ' + content.strip() + ' [/INST]' }}{% set ns.system = '' %}` +
 		`{% else %}{{ ' ' + message['content'].strip() + ' ' + eos_token }}{% endif %}{% endfor %}`
 
 	llama3 = `{{ bos_token }}{% for message in messages %}` +

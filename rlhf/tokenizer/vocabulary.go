@@ -30,10 +30,10 @@ type addedToken struct {
 type prefixRule uint8
 
 const (
-	noPrefix prefixRule = iota
-	eachPart            // before every part between added tokens (Prepend)
-	eachBare            // the same, unless the part begins with a space (Metaspace, "always")
-	firstBare           // at the text's beginning, unless it begins with a space (Metaspace, "first")
+	noPrefix  prefixRule = iota
+	eachPart             // before every part between added tokens (Prepend)
+	eachBare             // the same, unless the part begins with a space (Metaspace, "always")
+	firstBare            // at the text's beginning, unless it begins with a space (Metaspace, "first")
 )
 
 // vocabulary is what every kind of tokenizer shares: the table of tokens, the
@@ -57,11 +57,11 @@ type vocabulary struct {
 	cut    cut
 	split  splitter // by cut
 
-	plain, parsed [2]matcher                                      // not normalised, normalised: for Encode; for EncodeSpecial
-	model         func(ids []int32, piece string) []int32         // appends the ids of a piece
-	canonical     func() []byte                                   // the contents of tokenizer.json
-	hash          func() string                                   // computed once
-	template      string                                          // the chat template, Jinja, that the files had beside it
+	plain, parsed [2]matcher                              // not normalised, normalised: for Encode; for EncodeSpecial
+	model         func(ids []int32, piece string) []int32 // appends the ids of a piece
+	canonical     func() []byte                           // the contents of tokenizer.json
+	hash          func() string                           // computed once
+	template      string                                  // the chat template, Jinja, that the files had beside it
 
 	mu    sync.RWMutex
 	cache map[string][]int32 // encodings of short pieces
