@@ -51,7 +51,7 @@ func TestTemplatesRecorded(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-					if diff := cmp.Diff(want, tk.Decode(ids)); diff != "" {
+				if diff := cmp.Diff(want, tk.Decode(ids)); diff != "" {
 					t.Errorf("%s (-jinja2 +got):\n%s", r.Name, diff)
 				}
 			}
