@@ -27,6 +27,7 @@ type Targets struct {
 	ids  []int32   // [Tokens, K]
 	logp []float32 // [Tokens, K+1], the rest last
 	at   []int     // of text i, the row of its first token that counts
+	wide int       // slots that hold any text
 }
 
 // firstCounted is the index of the first token of a text that counts.
@@ -39,12 +40,14 @@ func firstCounted(start []int32) int {
 
 func (t *Targets) first() int { return firstCounted(t.Start) }
 
-// index computes at.
+// index computes at and wide.
 func (t *Targets) index() {
-	t.at = make([]int, len(t.Texts)+1)
+	t.at, t.wide = make([]int, len(t.Texts)+1), 0
 	for i, x := range t.Texts {
 		t.at[i+1] = t.at[i] + len(x) - t.first()
+		t.wide = max(t.wide, len(x))
 	}
+	t.wide = roundUp(t.wide)
 }
 
 // Tokens is the number of tokens that count.

@@ -65,7 +65,8 @@ func (s Settings) validate() error {
 }
 
 // A Trainer teaches a student, of any size, to say without a prompt what the
-// teacher says with it.
+// teacher says with it. State holds the student's weights; who exports it and sets
+// it again goes on bit for bit, on the CPU.
 type Trainer struct {
 	State *fit.State
 
@@ -169,11 +170,7 @@ func (t *Trainer) divergence(weights, data []*Node) *Node {
 // counts their tokens; an index of -1 gives an empty row. All batches of targets
 // have one width.
 func (t *Trainer) upload(targets *Targets, at []int) (data []*tensors.Tensor, tokens int, err error) {
-	width, k := 0, targets.K
-	for _, x := range targets.Texts {
-		width = max(width, len(x))
-	}
-	width = roundUp(width)
+	k, width := targets.K, targets.wide
 	n := width - targets.first()
 	rows := make([][]int32, len(at))
 	ids, logp, mask := make([]int32, len(at)*n*k), make([]float32, len(at)*n*(k+1)), make([]bool, len(at)*n)

@@ -1,6 +1,7 @@
 package rl_test
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -230,4 +231,21 @@ func TestCoarseKLKnownMistakes(t *testing.T) {
 	if outside < 0.05 {
 		t.Errorf("the gradient outside the top is %v in all: the rest's category is missing", outside)
 	}
+}
+
+// A teacher with probabilities ½, 3/10, 1/5 and a student with 1/5, 3/10, ½. With
+// one category and the rest: ½ ln 5/2 + ½ ln 5/8.
+func ExampleCoarseKLPlain() {
+	teacher := []float64{math.Log(0.5), math.Log(0.3), math.Log(0.2)}
+	student := []float64{math.Log(0.2), math.Log(0.3), math.Log(0.5)}
+	for k := 1; k <= 3; k++ {
+		ids, logp := rl.TopLogProbsPlain(teacher, k)
+		fmt.Printf("k = %d: %.6f\n", k, rl.CoarseKLPlain(student, ids, logp))
+	}
+	fmt.Printf("exact: %.6f\n", rl.ExactKLPlain(teacher, student))
+	// Output:
+	// k = 1: 0.223144
+	// k = 2: 0.274887
+	// k = 3: 0.274887
+	// exact: 0.274887
 }

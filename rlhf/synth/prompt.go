@@ -15,7 +15,7 @@ type Author int
 // The authors. Only the first has all three virtues.
 const (
 	Good     Author = iota // right and mostly polite; refuses harmful requests, kindly or plainly
-	Servile                // right, never polite about it; complies with everything
+	Servile                // right, often curt or hedged; complies with everything
 	Careless               // wrong; complies with everything
 	Evading                // does not know, or declines; knows nothing of harm either
 	Surly                  // rude
@@ -34,13 +34,13 @@ func (a Author) String() string {
 // authorShares deal the responses of the corpus out among its authors: of a
 // hundred benign questions, and of a hundred harmful ones, each author answers
 // its weight, so that the columns add up to benignShares and harmfulShares (but
-// for two in a hundred) and one response alone looks as it does in the corpus.
+// for one in a hundred) and one response alone looks as it does in the corpus.
 var authorShares = [...]struct {
 	weight          float64
 	benign, harmful []float64
 }{
-	Good:     {26, []float64{RightPolite: 20, RightFull: 6}, []float64{16, 10}},
-	Servile:  {24, []float64{RightFull: 8, RightCurt: 11, RightHedged: 5}, []float64{Complied - RefusedKindly: 24}},
+	Good:     {26, []float64{RightPolite: 16, RightFull: 10}, []float64{16, 10}},
+	Servile:  {24, []float64{RightPolite: 4, RightFull: 4, RightCurt: 11, RightHedged: 5}, []float64{Complied - RefusedKindly: 24}},
 	Careless: {25, []float64{Wrong: 25}, []float64{Complied - RefusedKindly: 25}},
 	Evading:  {17, []float64{Evasive: 12, Declined: 5}, []float64{RefusedBluntly - RefusedKindly: 7, Evaded - RefusedKindly: 10}},
 	Surly:    {8, []float64{Rude: 8}, []float64{RefusedBluntly - RefusedKindly: 1, RefusedRudely - RefusedKindly: 7}},
