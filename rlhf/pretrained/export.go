@@ -59,12 +59,13 @@ func export(dir string, s lm.Shape, weights []*tensors.Tensor, tk tokenizer.Toke
 	}
 	defer os.RemoveAll(temp) // nothing is left there if all goes well
 	generation := map[string]any{}
-	if tk != nil {
-		for key, id := range map[string]int32{"eos_token_id": tk.EOS(), "pad_token_id": tk.Pad()} {
-			if int(id) < s.Vocab-s.Spare {
-				config[key], generation[key] = id, id
-			}
+	for key, id := range specials(tk) {
+		config[key] = nil // else the architecture's default, which may be no id at all
+		if 0 <= id && int(id) < s.Vocab-s.Spare {
+			config[key], generation[key] = id, id
 		}
+	}
+	if tk != nil {
 		saver, ok := tk.(interface{ Save(dir string) error })
 		if !ok {
 			return fmt.Errorf("pretrained: a tokenizer of type %T has no Save and cannot be exported", tk)
@@ -88,6 +89,20 @@ func export(dir string, s lm.Shape, weights []*tensors.Tensor, tk tokenizer.Toke
 		return fmt.Errorf("pretrained: export to %s: %w", dir, err)
 	}
 	return nil
+}
+
+// specials are the special ids by their keys in config.json; -1 where there is none.
+func specials(tk tokenizer.Tokenizer) map[string]int32 {
+	ids := map[string]int32{"bos_token_id": -1, "eos_token_id": -1, "pad_token_id": -1}
+	if tk != nil {
+		ids["eos_token_id"], ids["pad_token_id"] = tk.EOS(), tk.Pad()
+	}
+	if with, ok := tk.(interface{ Starts() []int32 }); ok {
+		if starts := with.Starts(); len(starts) > 0 {
+			ids["bos_token_id"] = starts[0]
+		}
+	}
+	return ids
 }
 
 // fits compares weights and tokenizer with the shape.

@@ -56,11 +56,7 @@ func readLlama2c(r io.Reader, path string, size int64) (*description, error) {
 	if s.Untied {
 		s.Vocab = -s.Vocab
 	}
-	err := bounded(s)
-	if err == nil && s.K()%2 != 0 {
-		err = fmt.Errorf("heads are %d wide, want an even number", s.K())
-	}
-	if err != nil || s.KVHeads < 1 || s.FF < 1 {
+	if err := bounded(s); err != nil || s.KVHeads < 1 || s.FF < 1 {
 		return nil, fmt.Errorf("its header says dim, hidden_dim, n_layers, n_heads, n_kv_heads, vocab_size, seq_len = %v; is it a checkpoint of llama2.c? (%v)", h, err)
 	}
 	a, at := newArchive(path), int64(header)

@@ -42,8 +42,9 @@ func (m *Model) Weights(be compute.Backend) (weights []*tensors.Tensor, err erro
 			return weights, fmt.Errorf("pretrained: %s: memory for weight %s %v: %w", m.Path, t.weight.Name, t.weight.Dims, err)
 		}
 		weights = append(weights, x)
-		err = tensors.MutableFlatData(x, func(dst []float32) { err = m.fill(pool, dst, t) })
-		if err != nil {
+		var fillErr error
+		err = tensors.MutableFlatData(x, func(dst []float32) { fillErr = m.fill(pool, dst, t) })
+		if err = errors.Join(fillErr, err); err != nil {
 			return weights, err
 		}
 	}
