@@ -60,10 +60,12 @@ func (g ggufKV) bytes() (*BPE, error) {
 	if b.cut, ok = ggufCuts[pre]; !ok {
 		return nil, fmt.Errorf("tokenizer.ggml.pre = %q, which has no scan here", pre)
 	}
+	ids := make(map[string]int32, len(tokens))
 	b.nfc = b.cut == cutQwen2 // llama.cpp leaves it out; the model was trained with it
 	for id, s := range tokens {
 		switch kinds[id] {
 		case spNormal:
+			ids[s] = int32(id)
 			err = b.push(s)
 		case spUser:
 			b.add(addedToken{content: s})
@@ -77,6 +79,13 @@ func (g ggufKV) bytes() (*BPE, error) {
 			return nil, fmt.Errorf("tokenizer.ggml.tokens: %w", err)
 		}
 	}
+	r, err := g.roles(tokens, b.cut == cutLlama3)
+	if err != nil {
+		return nil, err
+	}
+	if err := b.assign(r); err != nil {
+		return nil, err
+	}
 	if err := b.initials("tokenizer.ggml.tokens"); err != nil {
 		return nil, err
 	}
@@ -84,23 +93,16 @@ func (g ggufKV) bytes() (*BPE, error) {
 	if err != nil {
 		return nil, fmt.Errorf("tokenizer.ggml.merges %w", err)
 	}
-	rules := make([][2]string, len(lines))
+	rules := make([]mergeRule, len(lines))
 	for i, line := range lines {
 		left, right, ok := strings.Cut(line, " ")
 		if !ok {
 			return nil, fmt.Errorf("tokenizer.ggml.merges[%d] = %q: want two pieces", i, line)
 		}
-		rules[i] = [2]string{left, right}
+		rules[i] = mergeRule{left, right}
 	}
-	merges, made, err := b.resolve(rules, "tokenizer.ggml.merges", "tokenizer.ggml.tokens")
+	merges, made, err := b.resolve(rules, ids, "tokenizer.ggml.merges", "tokenizer.ggml.tokens")
 	if err != nil {
-		return nil, err
-	}
-	r, err := g.roles(tokens, b.cut == cutLlama3)
-	if err != nil {
-		return nil, err
-	}
-	if err := b.assign(r); err != nil {
 		return nil, err
 	}
 	if b.cut == cutLlama3 {

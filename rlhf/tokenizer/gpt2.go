@@ -37,15 +37,15 @@ func loadGPT2(dir, vocab, merges string) (*BPE, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := noAddedFile(dir); err != nil {
+		return nil, err
+	}
 	if r.eos == "" {
 		r.eos = EOSToken
 	}
 	var f hfFile
 	f.Model = &hfModel{Type: "BPE", Vocab: table}
 	f.PreTokenizer = &hfStage{Type: "ByteLevel"}
-	if err := unmarshal(table, &map[string]int32{}); err != nil {
-		return nil, fmt.Errorf("tokenizer: %s: %w", vocab, err)
-	}
 	if err := f.Model.supported(); err != nil {
 		return nil, fmt.Errorf("tokenizer: %s: %w", vocab, err)
 	}
@@ -59,6 +59,9 @@ func loadGPT2(dir, vocab, merges string) (*BPE, error) {
 	if err := f.table(&b.vocabulary, f.Model.table); err != nil {
 		return nil, fmt.Errorf("tokenizer: %s: %w", vocab, err)
 	}
+	if err := b.assign(r); err != nil {
+		return nil, fmt.Errorf("tokenizer: %s: %w", vocab, err)
+	}
 	if err := b.initials("the vocabulary"); err != nil {
 		return nil, fmt.Errorf("tokenizer: %s: %w", vocab, err)
 	}
@@ -66,18 +69,15 @@ func loadGPT2(dir, vocab, merges string) (*BPE, error) {
 	if err != nil {
 		return nil, fmt.Errorf("tokenizer: %s: %w", merges, err)
 	}
-	pairs, made, err := b.resolve(rules, "merge", vocab)
+	pairs, made, err := b.resolve(rules, f.Model.table, "merge", vocab)
 	if err != nil {
 		return nil, fmt.Errorf("tokenizer: %s: %w", merges, err)
-	}
-	if err := b.assign(r); err != nil {
-		return nil, fmt.Errorf("tokenizer: %s: %w", vocab, err)
 	}
 	return b.seal(pairs, made), nil
 }
 
 // mergeLines reads merge rules, one a line, after an optional line with the version.
-func mergeLines(text string) (rules [][2]string, err error) {
+func mergeLines(text string) (rules []mergeRule, err error) {
 	for i, line := range strings.Split(text, "\n") {
 		line = strings.TrimSuffix(line, "\r")
 		if line == "" || i == 0 && strings.HasPrefix(line, "#version") {
@@ -87,7 +87,7 @@ func mergeLines(text string) (rules [][2]string, err error) {
 		if !ok || strings.Contains(right, " ") {
 			return nil, fmt.Errorf("line %d: %q: want two pieces", i+1, line)
 		}
-		rules = append(rules, [2]string{left, right})
+		rules = append(rules, mergeRule{left, right})
 	}
 	return rules, nil
 }

@@ -78,19 +78,43 @@ func (s *hfStage) String() string {
 }
 
 type hfModel struct {
-	Type         string            `json:"type"`
-	Dropout      *float64          `json:"dropout"`
-	Prefix       string            `json:"continuing_subword_prefix"`
-	Suffix       string            `json:"end_of_word_suffix"`
-	UnkToken     string            `json:"unk_token"`
-	UnkID        *int32            `json:"unk_id"`
-	ByteFallback bool              `json:"byte_fallback"`
-	IgnoreMerges bool              `json:"ignore_merges"`
-	Vocab        json.RawMessage   `json:"vocab"`
-	Merges       []json.RawMessage `json:"merges"` // "a b" or ["a", "b"]
+	Type         string          `json:"type"`
+	Dropout      *float64        `json:"dropout"`
+	Prefix       string          `json:"continuing_subword_prefix"`
+	Suffix       string          `json:"end_of_word_suffix"`
+	UnkToken     string          `json:"unk_token"`
+	UnkID        *int32          `json:"unk_id"`
+	ByteFallback bool            `json:"byte_fallback"`
+	IgnoreMerges bool            `json:"ignore_merges"`
+	Vocab        json.RawMessage `json:"vocab"`
+	Merges       []mergeRule     `json:"merges"`
 
 	table  map[string]int32 // of a BPE
 	pieces []scored         // of a unigram model
+}
+
+// A mergeRule is the two pieces that a rule joins: "a b" in a file, or ["a", "b"].
+type mergeRule [2]string
+
+// UnmarshalJSON reads both spellings.
+func (r *mergeRule) UnmarshalJSON(data []byte) error {
+	var parts []string
+	if data[0] == '"' {
+		joined := string(data[1 : len(data)-1])
+		if strings.Contains(joined, `\`) {
+			if err := json.Unmarshal(data, &joined); err != nil {
+				return err
+			}
+		}
+		parts = strings.Split(joined, " ")
+	} else if json.Unmarshal(data, &parts) != nil {
+		parts = nil
+	}
+	if len(parts) != 2 {
+		return fmt.Errorf("model.merges: %.100s: want two pieces", data)
+	}
+	*r = mergeRule(parts)
+	return nil
 }
 
 // scored is one entry of a unigram model's vocabulary.

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -125,14 +124,14 @@ func (f *hfFile) bpe(r roles) (*BPE, error) {
 	if err := f.table(&b.vocabulary, f.Model.table); err != nil {
 		return nil, err
 	}
+	if err := b.assign(r); err != nil {
+		return nil, err
+	}
 	if err := b.initials("model.vocab"); err != nil {
 		return nil, err
 	}
-	merges, made, err := f.merges(b)
+	merges, made, err := b.resolve(f.Model.Merges, f.Model.table, "model.merges", "model.vocab")
 	if err != nil {
-		return nil, err
-	}
-	if err := b.assign(r); err != nil {
 		return nil, err
 	}
 	if f.Model.IgnoreMerges {
@@ -190,48 +189,65 @@ func (b *BPE) initials(field string) error {
 // table fills the vocabulary with the model's pieces and the added tokens.
 func (f *hfFile) table(v *vocabulary, model map[string]int32) error {
 	type entry struct {
-		id    int32
 		piece string
 		added *hfAdded
+		taken bool
 	}
-	byID := make(map[int32]entry, len(model)+len(f.AddedTokens))
+	entries := make([]entry, len(model)+len(f.AddedTokens)) // by id
 	added := make(map[string]int32)
+	put := func(id int32, e entry, field string) error {
+		if int64(id) >= int64(len(entries)) || id < 0 {
+			return fmt.Errorf("%s: the ids have a hole: %q = %d, but there are at most %d tokens", field, e.piece, id, len(entries))
+		}
+		if old := entries[id]; old.taken {
+			return fmt.Errorf("%s: %q and %q share the id %d", field, min(old.piece, e.piece), max(old.piece, e.piece), id)
+		}
+		e.taken = true
+		entries[id] = e
+		return nil
+	}
 	for i := range f.AddedTokens {
 		t := &f.AddedTokens[i]
 		if err := t.supported(); err != nil {
 			return err
 		}
-		if old, ok := byID[*t.ID]; ok {
-			return fmt.Errorf("added_tokens: %q and %q share the id %d", old.piece, t.Content, *t.ID)
-		}
 		if old, ok := added[t.Content]; ok {
 			return fmt.Errorf("added_tokens: %q has two ids, %d and %d", t.Content, old, *t.ID)
 		}
-		byID[*t.ID], added[t.Content] = entry{*t.ID, t.Content, t}, *t.ID
-	}
-	for _, s := range slices.Sorted(maps.Keys(model)) {
-		id := model[s]
-		if other, ok := added[s]; ok && other != id {
-			return fmt.Errorf("model.vocab: %q = %d, but %d in added_tokens", s, id, other)
+		if err := put(*t.ID, entry{piece: t.Content, added: t}, "added_tokens"); err != nil {
+			return err
 		}
-		if e, ok := byID[id]; ok {
-			if e.added != nil && e.piece == s {
-				continue // added tokens may stand in both tables
+		added[t.Content] = *t.ID
+	}
+	var errs []error
+	for s, id := range model {
+		other, ok := added[s]
+		switch {
+		case !ok:
+			if err := put(id, entry{piece: s}, "model.vocab"); err != nil {
+				errs = append(errs, err)
 			}
-			return fmt.Errorf("model.vocab: %q and %q share the id %d", e.piece, s, id)
-		}
-		byID[id] = entry{id, s, nil}
+		case other != id:
+			errs = append(errs, fmt.Errorf("model.vocab: %q = %d, but %d in added_tokens", s, id, other))
+		} // added tokens may stand in both tables
 	}
-	entries := slices.SortedFunc(maps.Values(byID), func(x, y entry) int { return cmp.Compare(x.id, y.id) })
+	if len(errs) > 0 { // the map has no order; the report has
+		return slices.MinFunc(errs, func(x, y error) int { return cmp.Compare(x.Error(), y.Error()) })
+	}
 	for i, e := range entries {
-		if int(e.id) != i {
-			return fmt.Errorf("model.vocab: the ids have a hole: %d, then %q = %d", i-1, e.piece, e.id)
-		}
-		if e.added != nil {
+		switch {
+		case !e.taken:
+			if at := slices.IndexFunc(entries[i:], func(e entry) bool { return e.taken }); at >= 0 {
+				return fmt.Errorf("model.vocab: the ids have a hole: %d, then %q = %d", i-1, entries[i+at].piece, i+at)
+			}
+			return nil
+		case e.added != nil:
 			v.add(addedToken{content: e.piece, special: e.added.Special, lstrip: e.added.LStrip,
 				rstrip: e.added.RStrip, normalized: e.added.Normalized})
-		} else if err := v.push(e.piece); err != nil {
-			return fmt.Errorf("model.vocab: %w", err)
+		default:
+			if err := v.push(e.piece); err != nil {
+				return fmt.Errorf("model.vocab: %w", err)
+			}
 		}
 	}
 	return nil
@@ -293,34 +309,11 @@ func byteName(s string) (byte, bool) {
 	return b, true
 }
 
-// merges resolves the merge rules against the vocabulary.
-func (f *hfFile) merges(b *BPE) (merges []pair, made []int32, err error) {
-	rules := make([][2]string, len(f.Model.Merges))
-	for i, raw := range f.Model.Merges {
-		var parts []string
-		var joined string
-		if json.Unmarshal(raw, &joined) == nil {
-			parts = strings.Split(joined, " ")
-		} else if json.Unmarshal(raw, &parts) != nil {
-			parts = nil
-		}
-		if len(parts) != 2 {
-			return nil, nil, fmt.Errorf("model.merges[%d] = %s: want two pieces", i, raw)
-		}
-		rules[i] = [2]string(parts)
-	}
-	return b.resolve(rules, "model.merges", "model.vocab")
-}
-
-// resolve turns merge rules, in the file's spelling, into pairs and the tokens
-// that they make.
-func (b *BPE) resolve(rules [][2]string, field, vocab string) (merges []pair, made []int32, err error) {
-	ids := make(map[string]int32, len(b.pieces))
-	for id := range b.pieces {
-		// An added token's name may also be a piece of the model's.
-		ids[b.spelled(int32(id))] = int32(id)
-	}
+// resolve turns merge rules into pairs and the tokens that they make; ids is the
+// model's vocabulary, in the file's spelling as the rules are.
+func (b *BPE) resolve(rules []mergeRule, ids map[string]int32, field, vocab string) (merges []pair, made []int32, err error) {
 	seen := make(map[pair]int, len(rules))
+	merges, made = make([]pair, 0, len(rules)), make([]int32, 0, len(rules))
 	for i, rule := range rules {
 		fail := func(why string) error {
 			return fmt.Errorf("%s[%d] = %q: %s", field, i, rule[0]+" "+rule[1], why)

@@ -440,6 +440,8 @@ func TestRoles(t *testing.T) {
 		t.Error("tokenizers with other end tokens have one hash")
 	}
 	for text, want := range map[string]string{
+		`{"eos_token": "th"}`:       "it makes a special token",
+		`{"eos_token": "a"}`:        "no piece for the byte 0x61",
 		`{"eos_token": "<|none|>"}`: `eos_token = "<|none|>", which is not in the vocabulary`,
 		`{"add_eos_token": true}`:   "add_eos_token = true, want false",
 		`{"eos_token": 7}`:          "tokenizer_config.json: ",

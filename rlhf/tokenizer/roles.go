@@ -14,7 +14,7 @@ import (
 // do not say.
 type roles struct {
 	bos, eos, unk string
-	starts        []string // nil: not said
+	starts        []string // nil: not said; empty: none
 	spare         int      // how many of the last ids have no weights
 	template      string   // the chat template
 }
@@ -78,6 +78,8 @@ func readRoles(dir string) (roles, error) {
 		return roles{}, fmt.Errorf("tokenizer: %s: add_eos_token = true, want false: the end token is the caller's to place", filepath.Join(dir, configFile))
 	case c.AddBOS != nil && *c.AddBOS && r.bos != "":
 		r.starts = []string{r.bos}
+	case c.AddBOS != nil:
+		r.starts = []string{}
 	}
 	var err error
 	if r.template, err = chatTemplate(c.Template); err != nil {
@@ -91,6 +93,15 @@ func readRoles(dir string) (roles, error) {
 		return roles{}, fmt.Errorf("tokenizer: %w", err)
 	}
 	return r, nil
+}
+
+// noAddedFile refuses a folder whose vocabulary goes on in another file.
+func noAddedFile(dir string) error {
+	const name = "added_tokens.json"
+	if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
+		return fmt.Errorf("tokenizer: %s: more tokens, which are read from %s only; save the tokenizer as that", filepath.Join(dir, name), FileName)
+	}
+	return nil
 }
 
 // chatTemplate reads a template that stands alone, or the one called "default" of a list.

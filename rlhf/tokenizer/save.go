@@ -95,7 +95,7 @@ func (v *vocabulary) specialMap() []byte {
 }
 
 // config returns the contents of tokenizer_config.json. rlhf_spare is ours; see
-// [vocabulary.Spare].
+// Spare.
 func (v *vocabulary) config() []byte {
 	var w jsonWriter
 	w.WriteString("{\n  \"tokenizer_class\": \"PreTrainedTokenizerFast\",\n  \"clean_up_tokenization_spaces\": false")

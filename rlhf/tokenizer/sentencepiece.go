@@ -3,6 +3,7 @@ package tokenizer
 import (
 	"fmt"
 	"math"
+	"path/filepath"
 	"slices"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -43,20 +44,28 @@ type spModel struct {
 // src/sentencepiece_model.proto), usually called tokenizer.model: a *[BPE] or a
 // *[Unigram]. Models that normalise the text, other than by spelling the space,
 // are an error, for no text decodes to itself under them. The text starts with
-// the model's <s>, which is how the Llama family uses them.
+// the model's <s>, which is how the Llama family uses them, unless
+// tokenizer_config.json in the same folder says otherwise.
 func LoadSentencePiece(path string) (Tokenizer, error) {
 	data, err := readFile(path)
 	if err != nil {
 		return nil, err
 	}
-	tk, err := parseSentencePiece(data)
+	r, err := readRoles(filepath.Dir(path))
+	if err != nil {
+		return nil, err
+	}
+	if err := noAddedFile(filepath.Dir(path)); err != nil {
+		return nil, err
+	}
+	tk, err := parseSentencePiece(data, r)
 	if err != nil {
 		return nil, fmt.Errorf("tokenizer: %s: %w", path, err)
 	}
 	return tk, nil
 }
 
-func parseSentencePiece(data []byte) (Tokenizer, error) {
+func parseSentencePiece(data []byte, r roles) (Tokenizer, error) {
 	p, err := readSentencePiece(data)
 	if err != nil {
 		return nil, err
@@ -74,9 +83,9 @@ func parseSentencePiece(data []byte) (Tokenizer, error) {
 		return nil, fmt.Errorf("piece %d is UNUSED, which has no support here", slices.Index(p.kinds, spUnused))
 	}
 	if p.unigram {
-		return p.newUnigram(roles{})
+		return p.newUnigram(r)
 	}
-	return p.bpe(roles{})
+	return p.bpe(r)
 }
 
 // readSentencePiece reads the fields of ModelProto that decide ids.
@@ -238,27 +247,25 @@ func (p *spModel) fill(v *vocabulary, r *roles) error {
 			return err
 		}
 	}
-	if p.addBOS && r.bos != "" {
+	if p.addBOS && r.bos != "" && r.starts == nil {
 		r.starts = []string{r.bos}
 	}
 	return nil
 }
-
-// usable reports whether a piece takes part in merges.
-func (p *spModel) usable(id int32) bool { return int(id) < len(p.kinds) && p.kinds[id] == spNormal }
 
 func (p *spModel) bpe(r roles) (*BPE, error) {
 	b := new(BPE)
 	if err := p.fill(&b.vocabulary, &r); err != nil {
 		return nil, err
 	}
-	if err := b.initials("the pieces"); err != nil {
-		return nil, err
-	}
 	if err := b.assign(r); err != nil {
 		return nil, err
 	}
-	return b.sealScores(p.scores, p.usable), nil
+	if err := b.initials("the pieces"); err != nil {
+		return nil, err
+	}
+	usable := func(id int32) bool { return int(id) < len(p.kinds) && p.kinds[id] == spNormal && !b.special[id] }
+	return b.sealScores(p.scores, usable), nil
 }
 
 func (p *spModel) newUnigram(r roles) (*Unigram, error) {

@@ -1,6 +1,7 @@
 package tokenizer_test
 
 import (
+	"path/filepath"
 	"slices"
 	"testing"
 
@@ -109,6 +110,28 @@ func TestEncodeTranscriptReal(t *testing.T) {
 		t.Errorf("%d of %d transcripts equal the naive joint encoding", naive, len(all))
 	}
 	t.Logf("%d transcripts, %d ids", len(all), tk.VocabSize())
+}
+
+// TestEncodeTranscriptFamilies: what consumers rely on holds with start tokens
+// and dummy prefixes too.
+func TestEncodeTranscriptFamilies(t *testing.T) {
+	for _, name := range families {
+		if name == "unigram" { // lacks characters
+			continue
+		}
+		tk := open(t, filepath.Join("testdata", name))
+		for _, text := range corpus[:2] {
+			tr, err := rlhf.ParseTranscript(text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			checkTranscript(t, tk, tr)
+			prompt, response := tokenizer.EncodeTranscript(tk, tr)
+			if starts := tk.Starts(); !slices.Equal(prompt[:len(starts)], starts) || len(starts) > 0 && slices.Contains(slices.Concat(prompt[1:], response), starts[0]) {
+				t.Errorf("%s: want %v once, first: %v %v", name, starts, prompt, response)
+			}
+		}
+	}
 }
 
 // The second known mistake: without the cut at the marker, a response that

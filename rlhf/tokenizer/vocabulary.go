@@ -150,7 +150,7 @@ func (v *vocabulary) ChatTemplate() string { return v.template }
 // Hash returns the SHA-256, in hexadecimal, of what Save writes that decides ids.
 func (v *vocabulary) Hash() string { return v.hash() }
 
-// Encode returns the ids of s as they are amid a text: no id of [Special tokens],
+// Encode returns the ids of s as they are amid a text: no special id,
 // no dummy prefix. Where Decode gives s back is said in the package's
 // documentation. Time is O(len(s) log len(s)) whatever s holds.
 func (v *vocabulary) Encode(s string) []int32 {
@@ -158,7 +158,7 @@ func (v *vocabulary) Encode(s string) []int32 {
 }
 
 // EncodeText returns the ids of s at the beginning of a text as the model was
-// trained to see them: [vocabulary.Starts], the dummy prefix where the family
+// trained to see them: Starts, the dummy prefix where the family
 // has one, and s, in which special tokens are not looked for.
 func (v *vocabulary) EncodeText(s string) []int32 {
 	return v.encode(v.Starts(), s, &v.plain, true, "")
