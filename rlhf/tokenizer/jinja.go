@@ -7,6 +7,7 @@ import (
 	"maps"
 	"strings"
 	"sync"
+	"unicode"
 
 	"github.com/nikolalohinski/gonja/v2/builtins"
 	"github.com/nikolalohinski/gonja/v2/builtins/methods"
@@ -39,9 +40,46 @@ var jinjaEnvironment = sync.OnceValue(func() *exec.Environment {
 	context.Set("raise_exception", func(why string) (string, error) { return "", errors.New(why) })
 	return &exec.Environment{
 		Context: context, Filters: builtins.Filters, Tests: builtins.Tests,
-		ControlStructures: exec.NewControlStructureSet(tags), Methods: methods.All,
+		ControlStructures: exec.NewControlStructureSet(tags), Methods: jinjaMethods(),
 	}
 })
+
+// jinjaMethods are the library's, with those of strings that templates may use.
+// Its lstrip and rstrip fail without an argument, and its strip knows no white
+// space but ASCII's.
+func jinjaMethods() exec.Methods {
+	str := make(map[string]exec.Method[string])
+	for _, name := range []string{"capitalize", "count", "endswith", "find", "format", "index", "isalnum", "isalpha", "isdigit", "isspace",
+		"join", "lower", "partition", "removeprefix", "removesuffix", "replace", "rfind", "rpartition", "rsplit", "split", "splitlines",
+		"startswith", "title", "upper"} {
+		if m, ok := methods.All.Str.Get(name); ok {
+			str[name] = m
+		}
+	}
+	strip := func(left, right bool) exec.Method[string] {
+		return func(self string, _ *exec.Value, arguments *exec.VarArgs) (any, error) {
+			chars := ""
+			if err := arguments.Take(exec.PositionalArgument("chars", exec.AsValue(""), exec.StringArgument(&chars))); err != nil {
+				return nil, exec.ErrInvalidCall(err)
+			}
+			in := unicode.IsSpace
+			if chars != "" {
+				in = func(r rune) bool { return strings.ContainsRune(chars, r) }
+			}
+			if left {
+				self = strings.TrimLeftFunc(self, in)
+			}
+			if right {
+				self = strings.TrimRightFunc(self, in)
+			}
+			return self, nil
+		}
+	}
+	str["strip"], str["lstrip"], str["rstrip"] = strip(true, true), strip(true, false), strip(false, true)
+	all := methods.All
+	all.Str = exec.NewMethodSet(str)
+	return all
+}
 
 // rangeBudget is what is left of the numbers that range may yield in one rendering.
 type rangeBudget int

@@ -77,6 +77,43 @@ func TestSplit(t *testing.T) {
 	}
 }
 
+// slowCL100K is Llama 3's and Qwen 2's expression with the lookahead done by hand,
+// as in slowSplit.
+func slowCL100K(s string, digits string) (pieces []string) {
+	in := spaces[1 : len(spaces)-1]
+	before := regexp.MustCompile(`^(?:(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}` + digits + `| ?[^` + in + `\p{L}\p{N}]+[\r\n]*|` + spaces + `*[\r\n]+)`)
+	for s != "" {
+		n := len(before.FindString(s))
+		if n == 0 {
+			n = len(allSpace.FindString(s))
+			if _, last := utf8.DecodeLastRuneInString(s[:n]); n < len(s) && n > last {
+				n -= last
+			}
+		}
+		pieces = append(pieces, s[:n])
+		s = s[n:]
+	}
+	return pieces
+}
+
+func FuzzSplitCL100K(f *testing.F) {
+	for _, s := range []string{"", " a", "'S'ſ'LL'x", "  a\n\n 'll!'s \u00a0x 12½34 5", "a\r\n \n\t b", "!\r\n\n x", " \u00a0!", "\u2003\u2003 y\u0085\n", "\ufffd\xf0\x9f"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		for c, digits := range map[cut]string{cutLlama3: "{1,3}", cutQwen2: ""} {
+			var got []string
+			c.splitter()(s, func(piece string) { got = append(got, piece) })
+			if strings.Join(got, "") != s {
+				t.Fatalf("the pieces of %q join to %q", s, strings.Join(got, ""))
+			}
+			if diff := cmp.Diff(slowCL100K(s, digits), got); diff != "" && utf8.ValidString(s) {
+				t.Errorf("pieces of %q (-expression +got):\n%s", s, diff)
+			}
+		}
+	})
+}
+
 func FuzzSplit(f *testing.F) {
 	for _, s := range []string{"", " a", "  a\n\n 'll!'s \u00a0x 12½", "\u2003\u2003 y\u0085", "\xff \xff", "\ufffd\xf0\x9f"} {
 		f.Add(s)

@@ -34,7 +34,10 @@ func TestTemplatesRecorded(t *testing.T) {
 		if published.Name != r.Name {
 			t.Errorf("the published template of %s is taken for %q", r.Name, published.Name)
 		}
-		ours := named(t, r.Name)
+		same := []tokenizer.Template{published}
+		if r.Name != "custom" {
+			same = append(same, named(t, r.Name))
+		}
 		for _, d := range r.Dialogues {
 			var turns []rlhf.Turn
 			system := ""
@@ -46,7 +49,7 @@ func TestTemplatesRecorded(t *testing.T) {
 				turns = append(turns, rlhf.Turn{Assistant: m.Role == "assistant", Text: m.Content})
 			}
 			want := strings.ReplaceAll(strings.ReplaceAll(d.Text, "<s>", ""), "</s>", "")
-			for _, tmpl := range []tokenizer.Template{published, ours} {
+			for _, tmpl := range same {
 				ids, err := tmpl.Encode(tk, turns, system)
 				if err != nil {
 					t.Fatal(err)

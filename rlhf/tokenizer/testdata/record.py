@@ -3,7 +3,8 @@
     pip install tokenizers==0.23.3 sentencepiece==0.2.3 jinja2
     python record.py
 
-It trains a small tokenizer.json of each family's structure on the text below,
+Training breaks ties at random there, so the folders change each time, and the
+ids with them. It trains a small tokenizer.json of each family's structure on the text below,
 so that no published vocabulary is needed, and writes the ids of many texts
 beside it; two SentencePiece models likewise; and renders the published chat
 templates. The Go tests read the results and need none of these libraries.
@@ -207,6 +208,51 @@ TEMPLATES = {
     "llama2": "{% if messages[0]['role'] == 'system' %}{% set loop_messages = messages[1:] %}{% set system_message = messages[0]['content'] %}{% else %}{% set loop_messages = messages %}{% set system_message = false %}{% endif %}{% for message in loop_messages %}{% if (message['role'] == 'user') != (loop.index0 % 2 == 0) %}{{ raise_exception('Conversation roles must alternate user/assistant/user/assistant/...') }}{% endif %}{% if loop.index0 == 0 and system_message != false %}{% set content = '<<SYS>>\\n' + system_message + '\\n<</SYS>>\\n\\n' + message['content'] %}{% else %}{% set content = message['content'] %}{% endif %}{% if message['role'] == 'user' %}{{ bos_token + '[INST] ' + content.strip() + ' [/INST]' }}{% elif message['role'] == 'assistant' %}{{ ' '  + content.strip() + ' ' + eos_token }}{% endif %}{% endfor %}",
     "llama3": "{% set loop_messages = messages %}{% for message in loop_messages %}{% set content = '<|start_header_id|>' + message['role'] + '<|end_header_id|>\n\n'+ message['content'] | trim + '<|eot_id|>' %}{% if loop.index0 == 0 %}{% set content = bos_token + content %}{% endif %}{{ content }}{% endfor %}{% if add_generation_prompt %}{{ '<|start_header_id|>assistant<|end_header_id|>\n\n' }}{% endif %}",
 }
+# Parts of other published templates, for what they ask of the interpreter.
+CUSTOM = [
+    """{{- bos_token }}
+{%- if custom_tools is defined %}
+    {%- set tools = custom_tools %}
+{%- endif %}
+{%- if not date_string is defined %}
+    {%- if strftime_now is defined %}
+        {%- set date_string = strftime_now("%d %b %Y") %}
+    {%- else %}
+        {%- set date_string = "26 Jul 2024" %}
+    {%- endif %}
+{%- endif %}
+{%- if not tools is defined %}
+    {%- set tools = none %}
+{%- endif %}
+{%- if messages[0]['role'] == 'system' %}
+    {%- set system_message = messages[0]['content']|trim %}
+    {%- set messages = messages[1:] %}
+{%- else %}
+    {%- set system_message = "" %}
+{%- endif %}
+{{- "<|start_header_id|>system<|end_header_id|>\\n\\n" }}
+{%- if tools is not none %}
+    {{- "Environment: ipython\\n" }}
+{%- endif %}
+{{- "Today Date: " + date_string + "\\n\\n" }}
+{{- system_message }}
+{{- "<|eot_id|>" }}
+{%- for message in messages %}
+    {%- if not (message.role == 'ipython' or message.role == 'tool' or 'tool_calls' in message) %}
+        {{- '<|start_header_id|>' + message['role'] + '<|end_header_id|>\\n\\n'+ message['content'] | trim + '<|eot_id|>' }}
+    {%- elif 'tool_calls' in message %}
+        {%- if not message.tool_calls|length == 1 %}
+            {{- raise_exception("one call at a time") }}
+        {%- endif %}
+    {%- endif %}
+{%- endfor %}
+{%- if add_generation_prompt %}
+    {{- '<|start_header_id|>assistant<|end_header_id|>\\n\\n' }}
+{%- endif %}
+""",
+    "{{ bos_token }}{% for message in messages %}{% if (message['role'] == 'assistant') %}{% set role = 'model' %}{% else %}{% set role = message['role'] %}{% endif %}{{ '<start_of_turn>' + role + '\n' + message['content'] | trim + '<end_of_turn>\n' }}{% endfor %}{% if add_generation_prompt %}{{'<start_of_turn>model\n'}}{% endif %}",
+    "{%- set ns = namespace(last=-1) %}{%- for message in messages[::-1] %}{%- if ns.last < 0 and message.role == 'user' %}{%- set ns.last = (messages|length - 1) - loop.index0 %}{%- endif %}{%- endfor %}{%- for message in messages %}{%- set content = message.content if message.content is string else '' %}{{- loop.index ~ '/' ~ messages|length }}{%- if loop.index0 == ns.last %}{{- '*' }}{%- endif %}{{- message.role.upper() ~ ': ' ~ content.split('Z')[0].rstrip() }}{%- if not loop.last %} | {% endif %}{%- endfor %}",
+]
 env = jinja2.Environment(trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"])
 env.globals["raise_exception"] = lambda why: 1 / 0
 U, A, S = [{"role": r} for r in ("user", "assistant", "system")]
@@ -219,4 +265,4 @@ DIALOGUES = [
 write("templates.json", [
     {"name": name, "source": source,
      "dialogues": [{"messages": d, "text": env.from_string(source).render(messages=d, add_generation_prompt=True, bos_token="<s>", eos_token="</s>", tools=None)}
-                   for d in DIALOGUES]} for name, source in TEMPLATES.items()], indent=1)
+                   for d in DIALOGUES]} for name, source in [*TEMPLATES.items(), *(("custom", c) for c in CUSTOM)]], indent=1)
