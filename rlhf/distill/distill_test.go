@@ -119,7 +119,7 @@ func TestDistillation(t *testing.T) {
 	}
 	tr := newTrainer(t, clone(t, model), train)
 	before := ok[distill.Divergence](t)(tr.Evaluate(held))
-	steps(t, tr, 10)
+	first := steps(t, tr, 10)
 	middle := ok[[]*tensors.Tensor](t)(gx.Clone(tr.State.Params))
 	m, v := ok[[]*tensors.Tensor](t)(gx.Clone(tr.State.M)), ok[[]*tensors.Tensor](t)(gx.Clone(tr.State.V))
 	last := steps(t, tr, 20)
@@ -146,6 +146,15 @@ func TestDistillation(t *testing.T) {
 		}
 	})
 
+	t.Run("in pieces", func(t *testing.T) {
+		cut := settings
+		cut.Accumulate = 4
+		pieces := ok[*distill.Trainer](t)(distill.NewTrainer(gx.TestBackend(t), clone(t, model), train, cut, stream))
+		kl := steps(t, pieces, 3)
+		rltest.Close(t, "KL of the first steps", kl, first[:3], 1e-4) // the order of a sum
+		rltest.NotClose(t, "KL of the next steps", kl, first[1:4], 1e-3)
+	})
+
 	t.Run("a student of another size", func(t *testing.T) {
 		d := ok[distill.Divergence](t)(newTrainer(t, newModel(t, tok, 8), train).Evaluate(held))
 		if !(d.Low > before.High) {
@@ -165,6 +174,8 @@ func TestDistillation(t *testing.T) {
 		wantError(t, err, "more than the student's context of 12")
 		_, err = distill.NewTrainer(be, model, train, distill.Settings{}, stream)
 		wantError(t, err, "LearningRate = 0, want > 0")
+		_, err = distill.NewTrainer(be, model, train, distill.Settings{LearningRate: 1, Batch: 8, Accumulate: 3}, stream)
+		wantError(t, err, "Accumulate = 3, want a divisor of Batch = 8")
 		_, err = distill.NewTeacher(be, model, distill.Options{K: model.Shape.Vocab})
 		wantError(t, err, "K = 384, want from 1 to 383")
 		_, err = distill.NewTeacher(be, model, distill.Options{Prompt: []int32{384}})
@@ -299,7 +310,7 @@ func TestRate(t *testing.T) {
 		rltest.Close(t, "rate", distill.Rate(c.step, 2, 10), c.want, rltest.Float64)
 	}
 	s := distill.Settings{LearningRate: 1}.Filled(100)
-	if diff := cmp.Diff(distill.Settings{LearningRate: 1, Batch: 32, Planned: 3, ClipNorm: 1}, s); diff != "" {
+	if diff := cmp.Diff(distill.Settings{LearningRate: 1, Batch: 32, Planned: 3, ClipNorm: 1, Accumulate: 1}, s); diff != "" {
 		t.Errorf("one pass over 100 texts (-want +got):\n%s", diff)
 	}
 }

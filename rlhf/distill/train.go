@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/gomlx/compute"
+	"github.com/gomlx/compute/dtypes"
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
@@ -30,6 +32,10 @@ type Settings struct {
 	Planned int
 	// ClipNorm bounds the global gradient norm. 0: 1 (not stated).
 	ClipNorm float64
+	// Accumulate is the number of parts, a divisor of Batch, into which a batch is
+	// cut where the student's logits, Batch × W × V floats and several times that,
+	// are too large to hold at once. 0: 1.
+	Accumulate int
 }
 
 // Filled returns the settings for n texts with every field at zero set.
@@ -42,6 +48,9 @@ func (s Settings) Filled(n int) Settings {
 	}
 	if s.ClipNorm == 0 {
 		s.ClipNorm = 1
+	}
+	if s.Accumulate == 0 {
+		s.Accumulate = 1
 	}
 	return s
 }
@@ -61,6 +70,9 @@ func (s Settings) validate() error {
 			return fmt.Errorf("distill: %s = %v, want > 0", f.name, f.value)
 		}
 	}
+	if s.Accumulate < 1 || s.Batch%s.Accumulate != 0 {
+		return fmt.Errorf("distill: Accumulate = %d, want a divisor of Batch = %d", s.Accumulate, s.Batch)
+	}
 	return nil
 }
 
@@ -75,7 +87,8 @@ type Trainer struct {
 	targets *Targets
 	set     Settings
 	stream  func(name string, step int) *rand.Rand
-	step    *fit.Program
+	step    *fit.Program     // where a batch is one piece
+	pieces  *fit.Accumulated // where it is not
 	eval    *gx.Program
 }
 
@@ -101,6 +114,11 @@ func NewTrainer(be compute.Backend, student Model, targets *Targets, s Settings,
 		loss := rl.MaskedMean(t.divergence(w[0], data), data[4], nil)
 		return loss, []*Node{loss}
 	})
+	if s.Accumulate > 1 {
+		t.pieces = fit.NewAccumulated(be, "distill", 5, group, func(w, data []*Node) (sum, count *Node) {
+			return ReduceAllSum(t.divergence(w, data)), ReduceAllSum(ConvertDType(data[4], dtypes.Float32))
+		})
+	}
 	t.eval = gx.NewProgram(be, "distill eval", func(in []*Node) []*Node {
 		return []*Node{t.divergence(in[5:], in[:5])}
 	})
@@ -138,22 +156,51 @@ func Rate(step int, peak float64, planned int) float64 {
 func (t *Trainer) Step() (map[string]float64, error) {
 	n := t.State.Updates
 	at := lm.Order(n, t.set.Batch, len(t.targets.Texts), func(epoch int) *rand.Rand { return t.stream("distill/order", epoch) })
-	data, tokens, err := t.upload(t.targets, at)
-	if err != nil {
-		return nil, err
-	}
-	defer gx.Free(data...)
 	rate := Rate(n, t.set.LearningRate, t.set.Planned)
-	norms, extra, err := t.step.Step([]*fit.State{t.State}, []float64{rate}, gx.Keep(data)...)
+	step := t.whole
+	if t.pieces != nil {
+		step = t.inPieces
+	}
+	kl, norm, tokens, err := step(at, rate)
 	if err != nil {
 		return nil, fmt.Errorf("distill: step %d: %w", n+1, err)
 	}
-	defer gx.Free(extra...)
-	kl, err := gx.Scalar[float32](extra[0])
+	return map[string]float64{"distill/kl": kl, "distill/tokens": float64(tokens), "lr": rate, "grad_norm": norm}, nil
+}
+
+// whole updates by the texts at, in one piece.
+func (t *Trainer) whole(at []int, rate float64) (kl, norm float64, tokens int, err error) {
+	data, tokens, err := t.upload(t.targets, at)
 	if err != nil {
-		return nil, err
+		return 0, 0, 0, err
 	}
-	return map[string]float64{"distill/kl": float64(kl), "distill/tokens": float64(tokens), "lr": rate, "grad_norm": norms[0]}, nil
+	defer gx.Free(data...)
+	norms, extra, err := t.step.Step([]*fit.State{t.State}, []float64{rate}, gx.Keep(data)...)
+	if err != nil {
+		return 0, 0, 0, err
+	}
+	defer gx.Free(extra...)
+	loss, err := gx.Scalar[float32](extra[0])
+	return float64(loss), norms[0], tokens, err
+}
+
+// inPieces does the same in Accumulate parts; the mean is over the tokens of all.
+func (t *Trainer) inPieces(at []int, rate float64) (kl, norm float64, tokens int, err error) {
+	defer t.pieces.Discard() // what an error has left
+	for part := range slices.Chunk(at, t.set.Batch/t.set.Accumulate) {
+		data, n, err := t.upload(t.targets, part)
+		if err != nil {
+			return 0, 0, 0, err
+		}
+		err = t.pieces.Add(t.State, gx.Keep(data)...)
+		gx.Free(data...)
+		if err != nil {
+			return 0, 0, 0, err
+		}
+		tokens += n
+	}
+	norm, kl, err = t.pieces.Apply(t.State, rate)
+	return kl, norm, tokens, err
 }
 
 // divergence is the KL of each token [B, N]. data is tokens, segments [B, S+W];
