@@ -25,7 +25,7 @@ const (
 
 const (
 	minWindow = 4 << 10
-	maxWindow = 256 << 10
+	maxWindow = 64 << 10
 	maxFaults = 100 // bad lines that a report quotes; all are counted
 	sniff     = 1 << 20
 )
@@ -33,7 +33,7 @@ const (
 // TextOptions of OpenText. The zero value reads everything.
 type TextOptions struct {
 	// Window is the size of a window in bytes. 0: a thousandth of the whole,
-	// between 4 KiB and 256 KiB.
+	// between 4 KiB and 64 KiB.
 	Window int
 	// Separator stands between the documents of plain text. "": EndOfText where
 	// the first MiB of a file holds one, else a blank line.
