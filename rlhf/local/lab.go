@@ -33,6 +33,9 @@ type Options struct {
 	// Datasets maps a data name such as "hh-rlhf" to a local folder or file; nil
 	// or "" means there is none, and the error of whoever asks says so.
 	Datasets func(name string) (path string, err error)
+	// Models maps the name of a pretrained model, such as "smollm2", to the local
+	// folder or file of its checkpoint; nil or "" means that the name is a path.
+	Models func(name string) (path string, err error)
 }
 
 // Open opens the lab. It starts the backend, which it keeps until the process ends.

@@ -1,0 +1,333 @@
+package local
+
+import (
+	"cmp"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+
+	"github.com/gomlx/compute/dtypes"
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+
+	"hhrlhf/rlhf/internal/gx"
+	"hhrlhf/rlhf/lm"
+	"hhrlhf/rlhf/tokenizer"
+)
+
+// A Passage is a text that a model is to predict.
+type Passage struct {
+	// Context is read but not predicted. Where it does not fit into the window
+	// together with Text, it loses its beginning.
+	Context string
+	// Text is predicted. In a dialogue of the paper's format the end tokens of the
+	// Assistant's turns are predicted too, by a model trained here.
+	Text string
+	// End asks a model trained here for the end token behind Text too, as it was trained.
+	End bool
+}
+
+// A Prediction is how well a model predicted one passage.
+type Prediction struct {
+	Tokens int     // that were predicted
+	Bytes  int     // of the text that they stand for
+	Nats   float64 // Σ −log p(token | all before it)
+	Right  int     // tokens that are the model's most probable ones
+}
+
+// Limits of one scoring call: the logits' memory, and the tokens.
+const (
+	scoreLogits = 64 << 20 // entries of [B, W, V], 256 MB
+	scoreTokens = 4096
+	// DefaultWindow is how many tokens Predict lets a prediction see at most.
+	DefaultWindow = 1024
+)
+
+// piece is a part of a passage that fits into one window: ids, of which those
+// from first on are predicted.
+type piece struct {
+	passage int
+	ids     []int32
+	first   int
+}
+
+// Predict scores passages in their order. A passage longer than window tokens (0:
+// DefaultWindow; at most the model's context) is cut into windows, each of which
+// begins with the last token of the one before, so that every token but the
+// passage's first is predicted exactly once; the first is, too, where the model
+// begins its texts with a token of their own.
+//
+// It holds a few hundred passages in memory, however many there are.
+func (m *Model) Predict(passages iter.Seq2[Passage, error], window int) iter.Seq2[Prediction, error] {
+	window = m.window(window)
+	return func(yield func(Prediction, error) bool) {
+		if window < 2 {
+			yield(Prediction{}, fmt.Errorf("local: a window of %d tokens predicts nothing, want 2 or more", window))
+			return
+		}
+		var group []Passage
+		flush := func() bool {
+			ps, err := m.predict(group, window)
+			group = group[:0]
+			if err != nil {
+				yield(Prediction{}, err)
+				return false
+			}
+			for _, p := range ps {
+				if !yield(p, nil) {
+					return false
+				}
+			}
+			return true
+		}
+		size := 0
+		for p, err := range passages {
+			if err != nil {
+				yield(Prediction{}, err)
+				return
+			}
+			group = append(group, p)
+			if size += len(p.Context) + len(p.Text); size >= 4*scoreTokens || len(group) == 256 {
+				if size = 0; !flush() {
+					return
+				}
+			}
+		}
+		if len(group) > 0 {
+			flush()
+		}
+	}
+}
+
+// window is the window that is used where n is asked for.
+func (m *Model) window(n int) int {
+	if n == 0 {
+		n = DefaultWindow
+	}
+	return min(n, m.Shape.Context)
+}
+
+// scoreRowsOf is how many rows of a width are scored in one call.
+func (m *Model) scoreRowsOf(width int) int {
+	return max(1, min(scoreLogits/(width*m.Shape.Vocab), scoreTokens/width))
+}
+
+// predict scores one group of passages.
+func (m *Model) predict(group []Passage, window int) ([]Prediction, error) {
+	out := make([]Prediction, len(group))
+	var pieces []piece
+	for i, p := range group {
+		ids, first := m.encode(p)
+		if len(ids) <= first {
+			continue
+		}
+		out[i].Tokens = len(ids) - first
+		out[i].Bytes = len(m.Tokenizer.Decode(ids[first:]))
+		if p.Context == "" && first == m.starts() {
+			out[i].Bytes = len(p.Text) // without the space that some tokenizers put before it
+		}
+		pieces = append(pieces, cutPieces(i, ids, first, window)...)
+	}
+	release, err := m.acquire(m.lab.ctx, "scoring with")
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	weights, err := m.Weights()
+	if err != nil {
+		return nil, err
+	}
+	if m.scorer == nil {
+		m.scorer = gx.NewProgram(m.lab.be, "score", m.scoreGraph)
+	}
+	// Packed by length, the rows are full.
+	slices.SortStableFunc(pieces, func(a, b piece) int { return cmp.Compare(len(b.ids), len(a.ids)) })
+	for len(pieces) > 0 {
+		m.scoreWidth = max(m.scoreWidth, scoreWidth(len(pieces[0].ids), window)) // each width is compiled once
+		width := m.scoreWidth
+		rows := m.scoreRowsOf(width)
+		var batch [][]piece
+		if batch, pieces = fillRows(pieces, rows, width); len(batch) == 0 {
+			return nil, fmt.Errorf("local: a piece of %d tokens for rows of %d", len(pieces[0].ids), width)
+		}
+		if err := m.lab.ctx.Err(); err != nil {
+			return nil, fmt.Errorf("local: scoring with %s: %w", m.Name, err)
+		}
+		if err := m.scoreRows(batch, rows, width, gx.Keep(weights), out); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// starts is how many ids the model's tokenizer puts before every text.
+func (m *Model) starts() int {
+	if t, ok := m.Tokenizer.(interface{ Starts() []int32 }); ok {
+		return len(t.Starts())
+	}
+	return 0
+}
+
+// encodeText returns the ids of s at the beginning of a text, as the model was
+// trained to see it.
+func (m *Model) encodeText(s string) []int32 {
+	if t, ok := m.Tokenizer.(interface{ EncodeText(string) []int32 }); ok && m.Family != FamilyRun {
+		return t.EncodeText(s)
+	}
+	return tokenizer.EncodePrompt(m.Tokenizer, s)
+}
+
+// encode returns the ids of a passage and which of them is the first to predict.
+func (m *Model) encode(p Passage) (ids []int32, first int) {
+	ids = m.encodeText(p.Context + p.Text)
+	if p.End && m.Family == FamilyRun {
+		ids = append(ids, m.Tokenizer.EOS())
+	}
+	if p.Context == "" {
+		return ids, max(1, m.starts())
+	}
+	// What the two encodings share; a token that straddles the border is predicted.
+	context := m.encodeText(p.Context)
+	for first < len(context) && first < len(ids) && context[first] == ids[first] {
+		first++
+	}
+	return ids, max(1, first)
+}
+
+// cutPieces cuts a passage into pieces of at most window tokens.
+func cutPieces(passage int, ids []int32, first, window int) []piece {
+	// A context keeps what fits before the text, at least one token.
+	if drop := min(first-1, len(ids)-window); drop > 0 {
+		ids, first = ids[drop:], first-drop
+	}
+	var out []piece
+	for {
+		n := min(window, len(ids))
+		out = append(out, piece{passage: passage, ids: ids[:n], first: first})
+		if n == len(ids) {
+			return out
+		}
+		ids, first = ids[n-1:], 1
+	}
+}
+
+// scoreWidth is the width of rows for pieces of at most n tokens: a power of two
+// from 64, or the window.
+func scoreWidth(n, window int) int {
+	w := 64
+	for w < n {
+		w *= 2
+	}
+	return min(w, window)
+}
+
+// fillRows packs pieces, the longest first, into at most rows rows of width
+// tokens, first fit, and returns what is left.
+func fillRows(pieces []piece, rows, width int) (batch [][]piece, left []piece) {
+	var used []int
+next:
+	for _, p := range pieces {
+		for i := range used {
+			if used[i]+len(p.ids) <= width {
+				used[i] += len(p.ids)
+				batch[i] = append(batch[i], p)
+				continue next
+			}
+		}
+		if len(used) < rows && len(p.ids) <= width {
+			used, batch = append(used, len(p.ids)), append(batch, []piece{p})
+			continue
+		}
+		left = append(left, p)
+	}
+	return batch, left
+}
+
+// scoreRows runs one batch and adds what it says to the passages' predictions.
+func (m *Model) scoreRows(batch [][]piece, rows, width int, weights []any, out []Prediction) error {
+	r := lm.Rows{Width: width}
+	for i := range rows {
+		tokens := slices.Repeat([]int32{m.Tokenizer.Pad()}, width)
+		segments, positions := make([]int32, width), make([]int32, width)
+		if i < len(batch) {
+			at := 0
+			for n, p := range batch[i] {
+				for j, id := range p.ids {
+					tokens[at+j], segments[at+j], positions[at+j] = id, int32(n+1), int32(j)
+				}
+				at += len(p.ids)
+			}
+		}
+		r.Tokens, r.Segments, r.Positions = append(r.Tokens, tokens), append(r.Segments, segments), append(r.Positions, positions)
+	}
+	var in []any
+	for _, matrix := range [][][]int32{r.Tokens, r.Segments, r.Positions} {
+		t, err := gx.Rows(m.lab.be, matrix, width, 0, false)
+		if err != nil {
+			return err
+		}
+		defer gx.Free(t)
+		in = append(in, gx.Keep([]*tensors.Tensor{t})...)
+	}
+	res, err := m.scorer.Call(append(in, weights...)...)
+	if err != nil {
+		return fmt.Errorf("local: scoring with %s: %w", m.Name, err)
+	}
+	defer gx.Free(res...)
+	logp, err := gx.Matrix[float32](res[0])
+	if err != nil {
+		return err
+	}
+	right, err := gx.Matrix[int32](res[1])
+	if err != nil {
+		return err
+	}
+	for i, row := range batch {
+		at := 0
+		for _, p := range row {
+			for j := p.first; j < len(p.ids); j++ { // the token at j is predicted at j−1
+				out[p.passage].Nats -= float64(logp[i][at+j-1])
+				out[p.passage].Right += int(right[i][at+j-1])
+			}
+			at += len(p.ids)
+		}
+	}
+	return nil
+}
+
+// scoreGraph: tokens, segments, positions [B, W], weights → log p(token t+1 | …)
+// [B, W−1] float32, and whether it is the most probable one [B, W−1] int32.
+func (m *Model) scoreGraph(in []*Node) []*Node {
+	tokens, segments, positions := in[0], in[1], in[2]
+	w := tokens.Shape().Dimensions[1]
+	net := lm.NewNet(m.Shape, in[3:])
+	h := Slice(net.Hidden(tokens, positions, lm.CausalBias(segments)), AxisRange(), AxisRange(0, w-1))
+	logits := net.Logits(h) // [B, W-1, V]
+	next := Slice(tokens, AxisRange(), AxisRange(1, w))
+	right := Equal(ArgMax(logits, -1, dtypes.Int32), next)
+	return []*Node{lm.LogProbs(logits, next, 1), ConvertDType(right, dtypes.Int32)}
+}
+
+// Texts are passages of plain text, for [Model.Predict].
+func Texts(texts ...string) iter.Seq2[Passage, error] {
+	return func(yield func(Passage, error) bool) {
+		for _, s := range texts {
+			if !yield(Passage{Text: s}, nil) {
+				return
+			}
+		}
+	}
+}
+
+// LastWord makes a passage of a text whose last word is to be predicted from all
+// before it, as LAMBADA asks (Paperno et al. 2016, arXiv:1606.06031). The space
+// before the word belongs to it.
+func LastWord(text string) (Passage, error) {
+	text = strings.TrimRight(text, " \n")
+	at := strings.LastIndexByte(text, ' ')
+	if at <= 0 {
+		return Passage{}, fmt.Errorf("local: %.40q has no last word to predict from others", text)
+	}
+	return Passage{Context: text[:at], Text: text[at:]}, nil
+}
