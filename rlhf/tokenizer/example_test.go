@@ -73,3 +73,34 @@ func ExampleLoad() {
 	// Output:
 	// 259 true
 }
+
+func ExampleTemplate_Encode() {
+	tk := tokenizer.Bytes() // has none of ChatML's special tokens: they come out as text
+	chatML := tokenizer.Templates()[1]
+	ids, err := chatML.Encode(tk, []rlhf.Turn{{Text: "2+2?"}}, "Be brief.")
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(tk.Decode(ids))
+	// Output:
+	// <|im_start|>system
+	// Be brief.<|im_end|>
+	// <|im_start|>user
+	// 2+2?<|im_end|>
+	// <|im_start|>assistant
+}
+
+func ExampleOpen() {
+	tk, err := tokenizer.Open("testdata/llama2")
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, id := range tokenizer.EncodeText(tk, "the way") {
+		fmt.Printf("%q ", tk.Piece(id))
+	}
+	fmt.Println()
+	fmt.Println(tk.Decode(tk.Encode("the way")) == "the way", tokenizer.Spare(tk))
+	// Output:
+	// "<s>" " the" " w" "ay"
+	// true 2
+}
