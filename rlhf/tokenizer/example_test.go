@@ -95,12 +95,13 @@ func ExampleOpen() {
 	if err != nil {
 		log.Fatal(err)
 	}
+	var pieces []string
 	for _, id := range tokenizer.EncodeText(tk, "the way") {
-		fmt.Printf("%q ", tk.Piece(id))
+		pieces = append(pieces, tk.Piece(id))
 	}
-	fmt.Println()
+	fmt.Printf("%q\n", pieces)
 	fmt.Println(tk.Decode(tk.Encode("the way")) == "the way", tokenizer.Spare(tk))
 	// Output:
-	// "<s>" " the" " w" "ay"
+	// ["<s>" " the" " w" "ay"]
 	// true 2
 }
