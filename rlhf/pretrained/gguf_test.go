@@ -367,9 +367,7 @@ func TestGGUFErrors(t *testing.T) {
 
 // FuzzGGUF: whatever the bytes, no panic and no memory beyond a few times theirs.
 func FuzzGGUF(f *testing.F) {
-	for _, model := range []string{"llama", "gpt_neox"} {
-		f.Add(gguf(3, ggufPairs[model], record(f, model).asGGUF(model)))
-	}
+	f.Add(gguf(3, ggufPairs["llama"], record(f, "llama").asGGUF("llama")[:2]))
 	f.Add(gguf(2, []pair{{"tokenizer.ggml.tokens", []string{"a", "b"}}}, []ggufTensor{{"w", []int{2, 32}, 3, make([]byte, 40)}}))
 	f.Fuzz(func(t *testing.T, data []byte) { _ = pretrained.ReadGGUF(data) })
 }
