@@ -10,11 +10,34 @@ import (
 // [N, T, V] and targets [N, T] int32. It is the one function through which every
 // log-probability of this module is computed; the sampler's own record is
 // checked against it.
+//
+// The gradient of the logits l, given that of the result, p', is
+//
+//	l' = p' · (1{v = target} − softmax(l)),
+//
+// one pass over them, where the derived one scatters into zeros and makes three.
 func LogProbs(logits, targets *Node, temperature float64) *Node {
 	if temperature != 1 {
 		logits = DivScalar(logits, temperature)
 	}
-	return TakeLast(LogSoftmax(logits, -1), targets)
+	// exp(l − max), its sum along the last axis, and max
+	weights := func(l *Node) (e, sum, top *Node) {
+		top = ReduceAndKeep(l, ReduceMax, -1)
+		e = Exp(Sub(l, top))
+		return e, ReduceAndKeep(e, ReduceSum, -1), top
+	}
+	forward := func(in []*Node) *Node {
+		_, sum, top := weights(in[0])
+		return Sub(TakeLast(in[0], targets), Squeeze(Add(top, Log(sum)), -1))
+	}
+	backward := func(in []*Node, p *Node) []*Node {
+		dims := in[0].Shape().Dimensions
+		e, sum, _ := weights(in[0])
+		id := Iota(e.Graph(), shapes.Make(dtypes.Int32, dims...), len(dims)-1)
+		hit := ConvertDType(Equal(id, BroadcastToDims(ExpandDims(targets, -1), dims...)), e.DType())
+		return []*Node{Mul(ExpandDims(p, -1), Sub(hit, Mul(e, Inverse(sum))))}
+	}
+	return withGradient(forward, backward, logits)
 }
 
 // TakeLast picks x[..., index] along the last axis: x [..., V], index [...] int32.

@@ -68,13 +68,6 @@ func (n *Net) short(x *Node) *Node {
 	return ConvertDType(x, n.half)
 }
 
-// product contracts the last axis of x with the given axis of w in the precision
-// of w, and returns it in that of x.
-func product(x, w *Node, axis int) *Node {
-	y := DotGeneral(ConvertDType(x, w.DType()), []int{x.Rank() - 1}, nil, w, []int{axis}, nil)
-	return ConvertDType(y, x.DType())
-}
-
 // checkPrecision tells whether a backend has what Training.Precision asks for.
 func checkPrecision(be compute.Backend, precision string) (dtypes.DType, error) {
 	switch precision {
