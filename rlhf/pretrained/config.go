@@ -125,6 +125,7 @@ func (c *config) llama(s *lm.Shape) *scheme {
 	c.llamaLike(s)
 	s.Bias = "none"
 	c.mustBe("attention_bias", false)
+	c.mustBe("rope_interleaved", false)
 	scheme := llamaFolder
 	return &scheme
 }

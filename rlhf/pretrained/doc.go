@@ -34,6 +34,16 @@
 // that older libraries saved, and a copy of the embedding where the head is tied,
 // which is compared with it.
 //
+// # Why not go-huggingface's readers
+//
+// github.com/gomlx/go-huggingface v0.4.1 reads GGUF too (models/gguf), but takes
+// memory for counts of up to 2²⁴ strings that it has not compared with the file's
+// size, multiplies axes without regard to overflow, compares no offset with the
+// file's end, takes the last of two equal names, and decodes on one core. Its
+// models/transformer knows BERT and Gemma; another family's folder is taken for
+// Gemma 3, and weights that it does not find are initialised at random. For its
+// safetensors see package internal/safetensors.
+//
 // # Spare ids
 //
 // This project needs ids for padding, for the end of a turn and for the end of a

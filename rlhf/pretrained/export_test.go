@@ -39,3 +39,6 @@ func Decode(kind string, src []byte) []float32 {
 
 // Available reads the text of /proc/meminfo.
 var Available = available
+
+// FitsIn compares the weights with an amount of free memory.
+func (m *Model) FitsIn(free int64) error { return m.fitsIn(free) }

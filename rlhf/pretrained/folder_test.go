@@ -172,6 +172,7 @@ func TestConfig(t *testing.T) {
 		{"llama", fields{"rope_scaling": fields{"factor": 2.0}}, "rope_scaling = "},
 		{"llama", fields{"rope_parameters": fields{"rope_type": "llama3", "rope_theta": 5e5}}, "rope_parameters = "},
 		{"llama", fields{"attention_bias": true}, "attention_bias = true, want false"},
+		{"llama", fields{"rope_interleaved": true}, "rope_interleaved = true, want false"},
 		{"llama", fields{"mlp_bias": true}, "mlp_bias = true, want false"},
 		{"llama", fields{"hidden_act": "relu"}, `hidden_act = "relu", want`},
 		{"llama", fields{"partial_rotary_factor": 0.5}, "partial_rotary_factor = 0.5"},
@@ -253,7 +254,13 @@ func TestWeightsOfAFileThatShrank(t *testing.T) {
 	}
 }
 
+// A model that does not fit is an error before anything is read.
 func TestFreeMemory(t *testing.T) {
+	m, err := pretrained.Open(record(t, "llama").folder(t))
+	check(t, err)
+	wantError(t, m.FitsIn(m.Bytes()-1), m.Path, "its weights take 0 MB as float32")
+	check(t, m.FitsIn(m.Bytes()))
+
 	free, ok := pretrained.Available([]byte("MemTotal:  16 kB\nMemAvailable:   12 kB\n"))
 	if !ok || free != 12<<10 {
 		t.Errorf("%d, %v, want 12288", free, ok)

@@ -36,11 +36,6 @@ type ggufFile struct {
 	tensors *archive
 }
 
-// The reader of github.com/gomlx/go-huggingface v0.4.1, models/gguf, is not used:
-// it takes memory for counts (2²⁴ strings) that it has not compared with the
-// file's size, multiplies axes without regard to overflow, compares no offset with
-// the file, takes the last of two equal names, and reads a tensor whole, on one core.
-
 // openGGUF reads the description. Nothing is believed before it is compared with
 // the file's size.
 func openGGUF(path string) (*ggufFile, error) {

@@ -21,8 +21,10 @@ import (
 // all cores, so the peak is little above [Model.Bytes], which is compared with the
 // memory that is free before anything is read.
 func (m *Model) Weights(be compute.Backend) (weights []*tensors.Tensor, err error) {
-	if free, ok := freeMemory(); ok && m.Bytes() > free {
-		return nil, fmt.Errorf("pretrained: %s: its weights take %d MB as float32, %d MB of memory are free; end other programs or take a smaller model", m.Path, m.Bytes()>>20, free>>20)
+	if free, ok := freeMemory(); ok {
+		if err := m.fitsIn(free); err != nil {
+			return nil, err
+		}
 	}
 	files, err := m.tensors.openFiles()
 	if err != nil {
@@ -52,6 +54,14 @@ func (m *Model) Weights(be compute.Backend) (weights []*tensors.Tensor, err erro
 		err = m.checkTied(pool)
 	}
 	return weights, err
+}
+
+// fitsIn compares the weights with the bytes of memory that are free.
+func (m *Model) fitsIn(free int64) error {
+	if m.Bytes() > free {
+		return fmt.Errorf("pretrained: %s: its weights take %d MB as float32, %d MB of memory are free; end other programs or take a smaller model", m.Path, m.Bytes()>>20, free>>20)
+	}
+	return nil
 }
 
 // fill decodes the pieces of t into dst, which is zero before.

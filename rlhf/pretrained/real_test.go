@@ -32,6 +32,12 @@ func TestSmolLM2(t *testing.T) {
 	defer gx.Free(weights...)
 	t.Logf("opened in %v, loaded in %v, %v of processor time; peak RSS so far %d MB; the weights take %d MB",
 		opened, time.Since(start), processorTime(t)-cpu, peakRSS(t)>>20, m.Bytes()>>20)
+	if used := processorTime(t) - cpu; used > 10*time.Second { // not elapsed: other programs may be running
+		t.Errorf("loading took %v of processor time, want less than 10 s", used)
+	}
+	if most := int64(1200) << 20; peakRSS(t) > most {
+		t.Errorf("peak RSS is %d MB, want at most %d", peakRSS(t)>>20, most>>20)
+	}
 	if got := m.Shape.Params() - int64(m.Shape.Spare*m.Shape.Width); got != 134_515_008 {
 		t.Errorf("%d parameters, want 134515008", got)
 	}
