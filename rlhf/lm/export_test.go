@@ -2,8 +2,8 @@ package lm
 
 // The operations whose gradients are given in closed form, for their tests.
 var (
-	LayerNorm = layerNorm
-	Linear    = linear
-	Product   = product
-	Attend    = (&Net{}).attend
+	OpNorm    = layerNorm
+	OpLinear  = linear
+	OpProduct = product
+	OpAttend  = (&Net{}).attend
 )
