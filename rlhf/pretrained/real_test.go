@@ -120,4 +120,10 @@ func TestStories260K(t *testing.T) {
 	if diff := cmp.Diff(strings.Fields(want), strings.Fields(got)); diff != "" {
 		t.Errorf("greedy text (-llama2.c +ours):\n%s", diff)
 	}
+	// As a folder of its own it is the same model with the same tokenizer.
+	again, err := pretrained.Open(reread(t, gx.TestBackend(t), m.Shape, weights, m.Tokenizer, 1<<40))
+	check(t, err)
+	if again.Tokenizer == nil || again.Tokenizer.Hash() != m.Tokenizer.Hash() {
+		t.Error("the exported tokenizer is another")
+	}
 }
