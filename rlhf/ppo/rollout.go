@@ -34,7 +34,7 @@ func (t *Trainer) respond(weights []*tensors.Tensor, prompts []Prompt, seed uint
 		ids[i] = p.IDs
 		b.Prompts = append(b.Prompts, p.Text)
 	}
-	raw, err := t.sampler.Sample(weights, ids, seed)
+	raw, err := t.sampler.Sample(weights, ids, sample.Seeds(seed, len(ids)))
 	if err != nil {
 		return nil, fmt.Errorf("ppo: rollout of step %d: %w", step, err)
 	}

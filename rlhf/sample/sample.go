@@ -1,226 +1,214 @@
-// Package sample draws responses from a decoder: one program reads the prompts,
-// and one program, a single loop on the device with a key-value cache, writes
-// the responses.
-//
-// During RL the only transform is the temperature: there is no top-k, no top-p
-// and no minimum length, because log-probabilities would then be those of
-// another distribution than the one sampled (paper, footnote 12).
-//
-// # Shapes
-//
-// Prompts are left-padded to P slots, so that the response token r of every row
-// stands at slot P+r, and its log-probability comes from slot P+r−1.
 package sample
 
 import (
 	"fmt"
+	"iter"
+	"math/rand/v2"
+	"slices"
+	"time"
 
 	"github.com/gomlx/compute"
-	"github.com/gomlx/compute/dtypes"
-	"github.com/gomlx/compute/shapes"
-	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"hhrlhf/rlhf/internal/gx"
 	"hhrlhf/rlhf/lm"
 )
 
-// Options fixes what a Sampler is compiled for.
-type Options struct {
-	Prompt      int     // P
-	Response    int     // R
-	Temperature float64 // divides the logits; 0 is greedy
-	EOS, Pad    int32   // EOS ends a row, Pad fills it up; they must differ
-}
-
 // Raw is what came out of the loop.
 type Raw struct {
 	Tokens [][]int32   // [B][R], Pad after the end
-	LogP   [][]float32 // [B][R] log-probability of each token as sampled, 0 after the end
+	LogP   [][]float32 // [B][R] log-probability of each token under the softmax at the temperature (see [New], [NewTruncated]), 0 after the end
 	Length []int       // [B] valid tokens, EOS included
 }
 
-// A Sampler holds the two compiled programs. It does not own the weights.
+// A Sampler draws responses with two compiled programs. It does not own the
+// weights, and it is not safe for concurrent use.
 type Sampler struct {
-	shape           lm.Shape
-	opt             Options
-	prefill, decode *gx.Program
-	be              compute.Backend
+	opt      Options // what is drawn: at most what the programs are compiled for
+	*machine         // shared by all samplers of a Pool that differ in numbers only
 }
 
-// New prepares a sampler; nothing is compiled before the first Sample.
-func New(be compute.Backend, shape lm.Shape, opt Options) (*Sampler, error) {
-	switch {
-	case opt.EOS == opt.Pad:
-		return nil, fmt.Errorf("sample: pad and end-of-text are both token %d; a masked end token would never be learnt, so they must differ", opt.EOS)
-	case opt.Prompt < 1 || opt.Response < 1:
-		return nil, fmt.Errorf("sample: Prompt = %d, Response = %d, want both > 0", opt.Prompt, opt.Response)
-	case opt.Prompt+opt.Response > shape.Context:
-		return nil, fmt.Errorf("sample: Prompt + Response = %d, more than the model's context of %d", opt.Prompt+opt.Response, shape.Context)
-	case opt.Temperature < 0:
-		return nil, fmt.Errorf("sample: Temperature = %v, want >= 0", opt.Temperature)
-	}
-	s := &Sampler{shape: shape, opt: opt, be: be}
-	s.prefill = gx.NewProgram(be, "prefill", s.prefillGraph)
-	s.decode = gx.NewProgram(be, "decode", s.decodeGraph)
-	return s, nil
+// A machine is what is compiled: for one width of prompts, one length of
+// responses and one mode.
+type machine struct {
+	be               compute.Backend
+	shape            lm.Shape
+	prompt, response int
+	eos, pad         int32
+	mode             mode
+	prefill, decode  *gx.Program
+	join             *gx.Program // of the states of groups of rows
+
+	work     float64               // of one call of the prefill, at most: prefillWork
+	stepTime map[int]time.Duration // of one step of the loop, by rows; measured
 }
+
+// New prepares a sampler of a policy: responses are drawn from
+// softmax(logits/Temperature) and nothing else, and [Raw].LogP is the
+// log-probability with which each token was drawn. Options that cut the
+// distribution are an error, see the package's doc. Nothing is compiled before the
+// first Sample.
+func New(be compute.Backend, shape lm.Shape, opt Options) (*Sampler, error) {
+	if err := opt.check(shape); err != nil {
+		return nil, err
+	}
+	if err := opt.checkPolicy(); err != nil {
+		return nil, err
+	}
+	return newSampler(be, shape, opt), nil
+}
+
+// NewTruncated prepares a sampler for use outside RL, which may be greedy or cut
+// the distribution by TopK and TopP. [Raw].LogP is the log-probability of each token
+// under the whole softmax at that temperature (1 if greedy), what a scoring pass
+// gives, and not that of drawing it.
+func NewTruncated(be compute.Backend, shape lm.Shape, opt Options) (*Sampler, error) {
+	if err := opt.check(shape); err != nil {
+		return nil, err
+	}
+	return newSampler(be, shape, opt), nil
+}
+
+func newSampler(be compute.Backend, shape lm.Shape, opt Options) *Sampler {
+	m := &machine{be: be, shape: shape, prompt: opt.Prompt, response: opt.Response, eos: opt.EOS, pad: opt.Pad,
+		mode: opt.mode(), work: prefillWork, stepTime: map[int]time.Duration{}}
+	m.prefill = gx.NewProgram(be, "prefill", m.prefillGraph)
+	m.decode = gx.NewProgram(be, "decode", m.decodeGraph)
+	m.join = gx.NewProgram(be, "join", m.joinGraph)
+	return &Sampler{opt: opt, machine: m}
+}
+
+// Options returns what the sampler draws.
+func (s *Sampler) Options() Options { return s.opt }
 
 // Programs lists the compiled programs, for their compile times.
-func (s *Sampler) Programs() []*gx.Program { return []*gx.Program{s.prefill, s.decode} }
+func (s *Sampler) Programs() []*gx.Program { return []*gx.Program{s.prefill, s.decode, s.join} }
 
-// Sample draws one response to each prompt (token ids, at most P each; the
-// number of prompts is a compiled shape). The same seed and weights give the
-// same responses on the CPU.
-func (s *Sampler) Sample(weights []*tensors.Tensor, prompts [][]int32, seed uint64) (*Raw, error) {
-	for i, p := range prompts {
-		if len(p) == 0 || len(p) > s.opt.Prompt {
-			return nil, fmt.Errorf("sample: prompt %d has %d tokens, want 1 to %d", i, len(p), s.opt.Prompt)
-		}
+// Seeds draws n seeds, one a row, from one.
+func Seeds(seed uint64, n int) []uint64 {
+	rng := rand.New(rand.NewPCG(seed, 0x5eed))
+	out := make([]uint64, n)
+	for i := range out {
+		out[i] = rng.Uint64()
 	}
-	tokens, segments, err := lm.LayOut(s.be, prompts, s.opt.Prompt, s.opt.Pad, true)
-	if err != nil {
-		return nil, err
-	}
-	defer gx.Free(tokens, segments)
-	rng, err := RNGStateFromSeed(int64(seed))
-	if err != nil {
-		return nil, fmt.Errorf("sample: %w", err)
-	}
-	defer gx.Free(rng)
-	warm, err := s.prefill.Call(append([]any{tokens, segments}, gx.Keep(weights)...)...)
-	if err != nil {
-		return nil, err
-	}
-	in := append([]any{segments, rng}, gx.Donate(warm)...)
-	out, err := s.decode.Call(append(in, gx.Keep(weights)...)...)
-	if err != nil {
-		return nil, err
-	}
-	defer gx.Free(out...)
-	raw := &Raw{Length: make([]int, len(prompts))}
-	if raw.Tokens, err = gx.Matrix[int32](out[0]); err != nil {
-		return nil, err
-	}
-	if raw.LogP, err = gx.Matrix[float32](out[1]); err != nil {
-		return nil, err
-	}
-	lengths, err := gx.Values[int32](out[2])
-	for i, n := range lengths {
-		raw.Length[i] = int(n)
-	}
-	return raw, err
+	return out
 }
 
-// prefillGraph: tokens, segments [B, P], weights → lengths [B], logits [B, V], keys and values.
-func (s *Sampler) prefillGraph(in []*Node) []*Node {
-	tokens, segments := in[0], in[1]
-	net := lm.NewNet(s.shape, in[2:])
-	p := s.opt.Prompt
-	h, keys, values := net.Prefill(tokens, lm.Positions(segments), lm.CausalBias(segments), p+s.opt.Response)
-	last := Squeeze(Slice(h, AxisRange(), AxisRange(p-1, p)), 1) // [B, D]
-	lengths := ReduceSum(segments, -1)
-	return append(append([]*Node{lengths, net.Logits(last)}, keys...), values...)
-}
-
-// The loop's state, in this order; then keys, values, and what does not change:
-// segments, lengths and the weights. A loop body of this backend may not read
-// values from outside, so they travel along.
+// Executions are kept below a length, because nothing can interrupt one: a whole
+// rollout is drawn in calls of about callTime, a stream in calls of about
+// streamTime, so that what is shown moves.
 const (
-	atStep = iota
-	atRNG
-	atLogits
-	atTokens
-	atLogP
-	atEnded
-	atCount
-	atAllEnded
-	atCaches
+	callTime   = 1500 * time.Millisecond
+	streamTime = 80 * time.Millisecond
 )
 
-// decodeGraph: segments [B, P], rng, lengths, logits, caches, weights → tokens
-// and logp [B, R], count [B]. The main function uses no reduction and no cached
-// scalar, because a loop's body must not share them with it.
-func (s *Sampler) decodeGraph(in []*Node) []*Node {
-	segments, rng, lengths, logits := in[0], in[1], in[2], in[3]
-	caches, weights := in[4:4+2*s.shape.Layers], in[4+2*s.shape.Layers:]
-	g, b := logits.Graph(), logits.Shape().Dimensions[0]
-	full := func(v any, dims ...int) *Node { return BroadcastToDims(Const(g, v), dims...) }
-	state := []*Node{
-		atStep:     Const(g, int32(0)),
-		atRNG:      rng,
-		atLogits:   logits,
-		atTokens:   full(s.opt.Pad, b, s.opt.Response),
-		atLogP:     full(float32(0), b, s.opt.Response),
-		atEnded:    full(false, b),
-		atCount:    full(int32(0), b),
-		atAllEnded: Const(g, false),
-	}
-	state = append(state, caches...)
-	fixed := len(state)
-	state = append(append(state, segments, lengths), weights...)
-	params := func(g *Graph) []*Node {
-		ps := make([]*Node, len(state))
-		for i, n := range state {
-			ps[i] = Parameter(g, fmt.Sprintf("state%d", i), n.Shape())
+// Sample draws one response to each prompt (token ids, 1 to P each). Row i takes
+// its randomness from seeds[i]; the number of prompts is a compiled shape. The same
+// seeds, prompts and weights give the same responses, bit for bit on the CPU.
+func (s *Sampler) Sample(weights []*tensors.Tensor, prompts [][]int32, seeds []uint64) (*Raw, error) {
+	var last *progress
+	for p, err := range s.run(weights, prompts, seeds, callTime) {
+		if err != nil {
+			return nil, err
 		}
-		return ps
+		last = p
 	}
-	more := NewClosure(g, func(g *Graph) []*Node {
-		st := params(g)
-		return []*Node{LogicalAnd(LessThan(st[atStep], Const(g, int32(s.opt.Response))), LogicalNot(st[atAllEnded]))}
-	})
-	body := NewClosure(g, func(g *Graph) []*Node { return s.body(params(g), fixed) })
-	out := While(more, body, state...)
-	return []*Node{out[atTokens], out[atLogP], out[atCount]}
+	raw := &Raw{Length: make([]int, len(prompts))}
+	for i, n := range last.count {
+		raw.Length[i] = int(n)
+		raw.Tokens = append(raw.Tokens, last.tokens[i][:s.opt.Response:s.opt.Response])
+		raw.LogP = append(raw.LogP, last.logp[i][:s.opt.Response:s.opt.Response])
+	}
+	return raw, nil
 }
 
-// body draws token i of every row and runs it through the network.
-func (s *Sampler) body(st []*Node, fixed int) []*Node {
-	g := st[atStep].Graph()
-	b, p, layers := st[atLogits].Shape().Dimensions[0], s.opt.Prompt, s.shape.Layers
-	keys, values := st[atCaches:atCaches+layers], st[atCaches+layers:fixed]
-	segments, lengths := st[fixed], st[fixed+1]
-	net := lm.NewNet(s.shape, st[fixed+2:])
-	i, ended := st[atStep], st[atEnded]
-
-	rng, token := s.draw(st[atRNG], st[atLogits])
-	temperature := s.opt.Temperature
-	if temperature == 0 {
-		temperature = 1
+// Stream draws the same responses as [Sampler.Sample] and yields them as they
+// come: one token of each row at a time, Pad where the row has ended. It ends when
+// all rows have. Leaving the loop early frees what the device holds.
+func (s *Sampler) Stream(weights []*tensors.Tensor, prompts [][]int32, seeds []uint64) iter.Seq2[[]int32, error] {
+	return func(yield func([]int32, error) bool) {
+		seen := 0
+		for p, err := range s.run(weights, prompts, seeds, streamTime) {
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			// A call runs on to its end when all rows have ended before.
+			for ; seen < min(p.steps, int(slices.Max(p.count))); seen++ {
+				column := make([]int32, len(prompts))
+				for i, row := range p.tokens {
+					column[i] = row[seen]
+				}
+				if !yield(column, nil) {
+					return
+				}
+			}
+		}
 	}
-	logp := lm.LogProbs(st[atLogits], token, temperature)
-	token = Where(ended, BroadcastToDims(Const(g, s.opt.Pad), b), token)
-	logp = Where(ended, ZerosLike(logp), logp)
-	column := []*Node{Const(g, int32(0)), i}
-	tokens := DynamicUpdateSlice(st[atTokens], ExpandDims(token, -1), column)
-	logps := DynamicUpdateSlice(st[atLogP], ExpandDims(logp, -1), column)
-	count := Add(st[atCount], ConvertDType(LogicalNot(ended), dtypes.Int32))
-	ended = LogicalOr(ended, Equal(token, BroadcastToDims(Const(g, s.opt.EOS), b)))
-
-	// Slot P+i now holds the token: it sees the prompt and slots P to P+i.
-	at := AddScalar(i, p)
-	slot := Iota(g, shapes.Make(dtypes.Int32, b, p+s.opt.Response), 1)
-	isPrompt := GreaterThan(segments, ZerosLike(segments))
-	never := BroadcastToDims(Const(g, false), b, s.opt.Response)
-	isWritten := LogicalAnd(GreaterOrEqual(slot, BroadcastToShape(Const(g, int32(p)), slot.Shape())),
-		LessOrEqual(slot, BroadcastToShape(at, slot.Shape())))
-	visible := LogicalOr(Concatenate([]*Node{isPrompt, never}, 1), isWritten)
-	position := Add(lengths, BroadcastToShape(i, lengths.Shape()))
-	h, keys, values := net.Step(token, position, lm.SlotBias(visible), keys, values, at)
-
-	next := []*Node{OnePlus(i), rng, net.Logits(h), tokens, logps, ended, count, LogicalAll(ended)}
-	next = append(append(next, keys...), values...)
-	return append(next, st[fixed:]...)
 }
 
-// draw picks a token a row from softmax(logits/T) by the Gumbel trick:
-// argmax(logits/T + G), G = −log(−log U).
-func (s *Sampler) draw(rng, logits *Node) (newRNG, token *Node) {
-	if s.opt.Temperature == 0 {
-		return rng, ArgMax(logits, -1, dtypes.Int32)
+// progress is what a call to the device has drawn so far.
+type progress struct {
+	steps  int         // columns drawn, fewer if all rows ended before
+	tokens [][]int32   // [B][R compiled], Pad where nothing is drawn
+	logp   [][]float32 // [B][R compiled]
+	count  []int32     // [B] valid tokens
+	ended  bool        // all rows have
+}
+
+// run draws responses in calls of about the given time and yields after each.
+func (s *Sampler) run(weights []*tensors.Tensor, prompts [][]int32, seeds []uint64, about time.Duration) iter.Seq2[*progress, error] {
+	return func(yield func(*progress, error) bool) {
+		var state, noise []*tensors.Tensor
+		defer func() { gx.Free(append(state, noise...)...) }()
+		fail := func(err error) bool {
+			if err != nil {
+				yield(nil, err)
+			}
+			return err != nil
+		}
+		err := s.checkCall(prompts, seeds)
+		if fail(err) {
+			return
+		}
+		uniforms, err := gx.Rows(s.be, s.uniforms(seeds), s.response, 0, false)
+		if fail(err) {
+			return
+		}
+		noise = []*tensors.Tensor{uniforms}
+		if state, err = s.start(weights, prompts, seeds); fail(err) {
+			return
+		}
+		for steps := 1; ; {
+			p, err := readProgress(state, steps)
+			if fail(err) || !yield(p, nil) || p.ended || steps >= s.opt.Response {
+				return
+			}
+			until := min(steps+s.stepsIn(len(prompts), about), s.opt.Response)
+			if state, err = s.advance(weights, state, uniforms, steps, until); fail(err) {
+				return
+			}
+			steps = until
+		}
 	}
-	newRNG, u := RandomUniform(rng, logits.Shape())
-	gumbel := Neg(Log(Neg(Log(MaxScalar(u, 1e-10)))))
-	return newRNG, ArgMax(Add(DivScalar(logits, s.opt.Temperature), gumbel), -1, dtypes.Int32)
+}
+
+func (s *Sampler) checkCall(prompts [][]int32, seeds []uint64) error {
+	if len(prompts) == 0 {
+		return fmt.Errorf("sample: no prompts")
+	}
+	if len(seeds) != len(prompts) {
+		return fmt.Errorf("sample: %d seeds for %d prompts, want one each (see Seeds)", len(seeds), len(prompts))
+	}
+	for i, p := range prompts {
+		if len(p) == 0 || len(p) > s.prompt {
+			return fmt.Errorf("sample: prompt %d has %d tokens, want 1 to %d", i, len(p), s.prompt)
+		}
+		for j, id := range p {
+			if id < 0 || int(id) >= s.shape.Vocab {
+				return fmt.Errorf("sample: prompt %d, token %d has id %d, want 0 to %d", i, j, id, s.shape.Vocab-1)
+			}
+		}
+	}
+	return nil
 }
