@@ -44,7 +44,7 @@ type Model struct {
 	live       func() []*tensors.Tensor // of a loaded run, whose caller holds the device; nil for all others
 	scorer     *gx.Program
 	scoreWidth int // of its rows so far
-	talkers    map[sample.Options]*sample.Sampler
+	pool       *sample.Pool
 }
 
 // OpenModel finds a model by name and reads its description: the name of a
@@ -66,7 +66,7 @@ func (l *Lab) OpenModel(name string) (*Model, error) {
 }
 
 func (l *Lab) newModel(name string) *Model {
-	return &Model{Name: name, lab: l, talkers: map[sample.Options]*sample.Sampler{}}
+	return &Model{Name: name, lab: l}
 }
 
 // acquire takes the device for what, unless the caller has it.

@@ -13,7 +13,6 @@ import (
 	"hhrlhf/kernel/engine"
 	"hhrlhf/kernel/headless"
 	"hhrlhf/kernel/setup"
-	"hhrlhf/rlhf/local"
 )
 
 // dataEnv names a folder of data sets, each a folder or file of that name: the
@@ -59,11 +58,8 @@ func runEngine(ctx context.Context, d setup.Dirs, socket, runs string) error {
 	if socket == "" {
 		socket = filepath.Join(d.Data, "engine", "engine.sock")
 	}
-	if runs == "" {
-		runs = filepath.Join(d.Data, "runs")
-	}
-	// readyEnviron has seen to it that the variable is set.
-	lab, err := local.Open(local.Options{Dir: runs, Backend: os.Getenv("GOMLX_BACKEND"), Datasets: func(name string) (string, error) { return dataset(ctx, d, name) }})
+	runs = runsFolder(d, runs)
+	lab, err := openLab(ctx, d, runs)
 	if err != nil {
 		return err
 	}

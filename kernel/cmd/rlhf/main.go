@@ -2,6 +2,8 @@
 //
 //	rlhf lab                             JupyterLab on the first notebook
 //	rlhf run notebooks/00_tour.ipynb     the same notebook without a browser
+//	rlhf lm chat -model smollm2          talk to a model; train, eval, sample and export others
+//	rlhf bench -what lm                  how fast this machine is
 //	rlhf doctor                          what is installed, what is wrong, what to do
 //
 // From a checkout with nothing installed: go run ./kernel/cmd/rlhf lab. Each
@@ -34,6 +36,7 @@ type command struct {
 	maxArgs  int // -1: any number
 	minimum  int // of arguments
 	passArgs bool
+	subs     []command // a command that only groups others, whose names begin with its own
 }
 
 // errUsage ends the program with status 2; what is wrong has been printed.
@@ -46,6 +49,7 @@ func main() {
 	launch.Shim()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // a second interrupt ends the program at once
 	err := dispatch(ctx, os.Args[1:], os.Stderr)
 	switch {
 	case err == nil:
@@ -64,7 +68,7 @@ func main() {
 
 func commands() []command {
 	return []command{labCommand(), runCommand(), setupCommand(), doctorCommand(),
-		kernelCommand(), engineCommand(), probeCommand(), versionCommand()}
+		lmCommand(), benchCommand(), kernelCommand(), engineCommand(), probeCommand(), versionCommand()}
 }
 
 // dispatch finds the command that args name and runs it.
@@ -76,7 +80,7 @@ func dispatch(ctx context.Context, args []string, out io.Writer) error {
 	switch args[0] {
 	case "help", "-h", "-help", "--help":
 		if len(args) > 1 && args[0] == "help" {
-			return dispatch(ctx, []string{args[1], "-h"}, out)
+			return dispatch(ctx, append(slices.Clone(args[1:]), "-h"), out)
 		}
 		overview(out)
 		return nil
@@ -107,9 +111,40 @@ Before the first set-up write "go run ./kernel/cmd/rlhf" for "rlhf".
 `)
 }
 
+// group finds the command of a group that args name and runs it.
+func (c command) group(ctx context.Context, args []string, out io.Writer) error {
+	list := func() {
+		fmt.Fprintf(out, "usage: rlhf %s COMMAND\n\n%s\n\n", c.name, strings.TrimSpace(c.long))
+		for _, s := range c.subs {
+			fmt.Fprintf(out, "  rlhf %-10s %s\n", s.name, s.short)
+		}
+		fmt.Fprintf(out, "\nMore on one:  rlhf %s COMMAND -h\n", c.name)
+	}
+	if len(args) == 0 {
+		list()
+		return errUsage
+	}
+	for _, s := range c.subs {
+		if s.name == c.name+" "+args[0] {
+			return s.run(ctx, args[1:], out)
+		}
+	}
+	switch args[0] {
+	case "-h", "-help", "--help":
+		list()
+		return nil
+	}
+	fmt.Fprintf(out, "rlhf %s: there is no command %q\n\n", c.name, args[0])
+	list()
+	return errUsage
+}
+
 // run parses the flags, which may stand before and after the arguments, and
 // hands over. Everything behind "--" is left to the command as it is.
 func (c command) run(ctx context.Context, args []string, out io.Writer) error {
+	if c.subs != nil {
+		return c.group(ctx, args, out)
+	}
 	fs := flag.NewFlagSet("rlhf "+c.name, flag.ContinueOnError)
 	fs.SetOutput(out)
 	do := c.bind(fs)

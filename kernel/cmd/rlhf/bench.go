@@ -1,0 +1,180 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+
+	"hhrlhf/kernel/setup"
+	"hhrlhf/rlhf/bench"
+	"hhrlhf/rlhf/pjrt"
+)
+
+// benchFlags are the flags of rlhf bench.
+type benchFlags struct {
+	what, tier, model string
+	n, most           int
+	asJSON, asBench   bool
+}
+
+func benchCommand() command { return benchCommands(os.Stdout, os.Stderr) }
+
+func benchCommands(out, progress io.Writer) command {
+	return command{
+		name: "bench", short: "measure how fast this machine trains and samples",
+		long: `
+What is measured (float32, on the backend that GOMLX_BACKEND names):
+
+  -what lm       a training step of 16 × 128 tokens with AdamW and norm clip
+  -what sample   32 prompts of 32 tokens, 64 new tokens each, temperature 1
+
+  -tier S        width 128, 4 layers, 4 heads, vocabulary 2048
+  -tier M        width 256, 6 layers, 8 heads, vocabulary 4096
+  -model NAME    with -what sample: a pretrained model in place of a tier; reading a
+                 prompt of 512 tokens, and writing 64 in one row and in 16
+
+  rlhf bench -what lm
+  rlhf bench -what sample -tier M -json
+  rlhf bench -what sample -model smollm2
+  rlhf bench -what lm -benchfmt -n 10 >> new.txt && benchstat old.txt new.txt
+
+Seconds are the median over samples during which other processes used less than a
+tenth of a core; with none so clean, the minimum of all, and "n_clean" is 0. Beside
+it: processor seconds of this process, tokens per second, seconds of compiling, and
+the peak of resident memory in MiB.`,
+		bind: func(fs *flag.FlagSet) func(context.Context, []string) error {
+			var f benchFlags
+			fs.StringVar(&f.what, "what", "", `"lm" or "sample" (required)`)
+			fs.StringVar(&f.tier, "tier", "S", "S or M")
+			fs.StringVar(&f.model, "model", "", "`name` of a pretrained model: smollm2, hub:owner/name or a path")
+			fs.IntVar(&f.n, "n", 5, "clean samples wanted")
+			fs.IntVar(&f.most, "most", 0, "samples at most (default four times -n)")
+			fs.BoolVar(&f.asJSON, "json", false, "print one JSON object on standard output")
+			fs.BoolVar(&f.asBench, "benchfmt", false, "print the format of Go benchmarks, for benchstat")
+			return func(ctx context.Context, _ []string) error { return runBench(ctx, f, out, progress) }
+		},
+	}
+}
+
+func (f benchFlags) check() (bench.Tier, error) {
+	tier, err := bench.Named(f.tier)
+	switch {
+	case f.what != "lm" && f.what != "sample":
+		return tier, fmt.Errorf(`bench: -what %q, want "lm" or "sample"`, f.what)
+	case err != nil:
+		return tier, err
+	case f.model != "" && f.what != "sample":
+		return tier, errors.New("bench: -model is for -what sample")
+	case f.n < 1 || f.most < 0:
+		return tier, fmt.Errorf("bench: -n %d -most %d, want 1 and 0 or more", f.n, f.most)
+	case f.asJSON && f.asBench:
+		return tier, errors.New("bench: -json and -benchfmt; want one of them")
+	}
+	return tier, nil
+}
+
+func runBench(ctx context.Context, f benchFlags, out, lines io.Writer) error {
+	tier, err := f.check()
+	if err != nil {
+		return err
+	}
+	d, err := homeDirs()
+	if err != nil {
+		return err
+	}
+	if _, err := pjrt.Backend(ctx, os.Stderr); err != nil { // installs the plugin where it is missing
+		return err
+	}
+	if err := readyEnviron(d); err != nil {
+		return err
+	}
+	path := ""
+	if f.model != "" {
+		if path, err = setup.Models(d, lines).Path(ctx, f.model); err != nil {
+			return fmt.Errorf("bench: %w", err)
+		}
+	}
+	spec := os.Getenv("GOMLX_BACKEND")
+	p := newProgress(lines, "bench")
+	p.say("compiling")
+	phases := map[string][]bench.Sample{}
+	o := bench.Options{Clean: f.n, Most: f.most, Report: func(phase string, n, most int, last bench.Sample) {
+		phases[phase] = append(phases[phase], last)
+		p.at(n, most, fmt.Sprintf("%s at most, the last took %.3f s", phase, last.Wall))
+	}}
+	var r *bench.Result
+	switch {
+	case f.model != "":
+		r, err = bench.Checkpoint(ctx, spec, f.model, path, o)
+	case f.what == "lm":
+		r, err = bench.LM(ctx, spec, tier, o)
+	default:
+		r, err = bench.Sampling(ctx, spec, tier, o)
+	}
+	switch {
+	case err != nil:
+		return err
+	case f.asJSON:
+		return printJSON(out, r)
+	case f.asBench:
+		return printBenchmarks(out, r, phases)
+	}
+	return printBench(out, r)
+}
+
+// printBench prints a result for the eye.
+func printBench(w io.Writer, r *bench.Result) error {
+	fmt.Fprintf(w, "%s: %s parameters, %d cores, %s\n", benchName(r), count(r.Params), r.Cores, r.Backend)
+	for _, name := range slices.Sorted(maps.Keys(r.Phases)) {
+		st, phase := r.Phases[name], strings.TrimSuffix(name, "_s")
+		disturbed := ""
+		if st.Clean == 0 {
+			disturbed = "  (others were busy all the time: the minimum)"
+		}
+		fmt.Fprintf(w, "  %-10s %8.4f s  min %.4f  cpu %.3f s  n %d, %d clean  %8.0f tokens/s%s\n",
+			phase, st.Seconds, st.Min, st.CPU, st.N, st.Clean, r.TokensPerS[phase], disturbed)
+	}
+	_, err := fmt.Fprintf(w, "  compiling %.1f s, peak memory %.0f MiB\n", r.CompileTotal, r.PeakRSS)
+	return err
+}
+
+// printBenchmarks prints every sample as a line of go test -bench, which is what
+// benchstat compares.
+func printBenchmarks(w io.Writer, r *bench.Result, phases map[string][]bench.Sample) error {
+	fmt.Fprintf(w, "goos: %s\ngoarch: %s\npkg: hhrlhf/rlhf/bench\n", runtime.GOOS, runtime.GOARCH)
+	for _, phase := range slices.Sorted(maps.Keys(phases)) {
+		tokens := r.TokensPerS[phase] * r.Phases[phase+"_s"].Seconds
+		for _, s := range phases[phase] {
+			_, err := fmt.Fprintf(w, "Benchmark%s/%s-%d\t1\t%.0f ns/op\t%.4f cpu-s/op\t%.1f tokens/s\t%.1f peak-MiB\t%.2f compile-s\n",
+				camel(phase), benchName(r), r.Cores, s.Wall*1e9, s.CPU, tokens/s.Wall, r.PeakRSS, r.Compile[phase])
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// benchName is the tier or the model.
+func benchName(r *bench.Result) string {
+	if r.Model != "" {
+		return strings.ReplaceAll(r.Model, " ", "_")
+	}
+	return r.Tier
+}
+
+// camel turns lm_step into LmStep.
+func camel(s string) string {
+	text := ""
+	for part := range strings.SplitSeq(s, "_") {
+		text += strings.ToUpper(part[:1]) + part[1:]
+	}
+	return text
+}
