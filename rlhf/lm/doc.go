@@ -16,6 +16,16 @@
 // Rows are tokens, segments and positions, [B, T] int32 each. Segment 0 is
 // padding; tokens see earlier tokens of their own segment only.
 //
+// # Training and memory
+//
+// A [Trainer] takes its rows from a [Source], in memory or on disk, whose row i
+// depends on i alone; weights, moments and the number of updates are all that a
+// resumed run needs to go on bit for bit. [Training] says what to do where a batch is
+// too large to hold: cut it into micro-batches, or keep the inputs of blocks only.
+// Measured peaks of resident memory in float32 with AdamW, XLA on a CPU: d 256,
+// 8 layers, 16 × 256 tokens take 2.05 GB, checkpointed 1.12 GB, with the same losses;
+// SmolLM2-135M on 4 × 256 tokens takes 4.2 GB checkpointed.
+//
 // # Differences from the paper
 //
 // The paper's decoders have d_model = 128·n_layer and d_ff = 4·d_model (Askell et

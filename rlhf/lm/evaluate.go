@@ -68,7 +68,7 @@ func (e *Evaluator) Evaluate(weights []*tensors.Tensor, rows Rows) (Eval, error)
 		return Eval{}, fmt.Errorf("lm: rows of %d tokens for a context of %d", rows.Width, e.shape.Context)
 	}
 	var sums, counts []float64
-	batch := max(1, passTokens/max(1, rows.Width))
+	batch := passRows(rows.Width, len(rows.Tokens))
 	for start := 0; start < len(rows.Tokens); start += batch {
 		at := make([]int, batch)
 		for i := range at {
@@ -99,6 +99,21 @@ func (e *Evaluator) Evaluate(weights []*tensors.Tensor, rows Rows) (Eval, error)
 		square += d * d
 	}
 	return Eval{Loss: loss, SE: math.Sqrt(square) / n, Tokens: int(n)}, nil
+}
+
+// passRows is how many of n rows of the given width one pass takes: what
+// passTokens allows, or the next power of two where n is less, so that there are few
+// shapes to compile.
+func passRows(width, n int) int {
+	return max(1, min(passTokens/max(1, width), power(n, 1, 2)))
+}
+
+// power is the smallest of from, from·by, from·by², … that is at least n.
+func power(n, from, by int) int {
+	for from < n {
+		from *= by
+	}
+	return from
 }
 
 func (e *Evaluator) pass(weights []*tensors.Tensor, batch Rows) (sums, counts []float32, err error) {

@@ -55,8 +55,9 @@ func (e *Evaluator) Score(weights []*tensors.Tensor, pairs []Pair) ([]Continuati
 	}
 	out := make([]Continuation, len(pairs))
 	for _, s := range sizes {
-		for at := range slices.Chunk(groups[s], max(1, passTokens/s.width)) {
-			if err := e.scorePass(weights, pairs, at, s.width, s.targets, out); err != nil {
+		batch := passRows(s.width, len(groups[s]))
+		for at := range slices.Chunk(groups[s], batch) {
+			if err := e.scorePass(weights, pairs, at, batch, s.width, s.targets, out); err != nil {
 				return nil, err
 			}
 		}
@@ -64,17 +65,8 @@ func (e *Evaluator) Score(weights []*tensors.Tensor, pairs []Pair) ([]Continuati
 	return out, nil
 }
 
-// power is the smallest of from, from·by, from·by², … that is at least n.
-func power(n, from, by int) int {
-	for from < n {
-		from *= by
-	}
-	return from
-}
-
-// scorePass scores the pairs with the indices at in one forward pass.
-func (e *Evaluator) scorePass(weights []*tensors.Tensor, pairs []Pair, at []int, width, targets int, out []Continuation) error {
-	batch := max(1, passTokens/width)
+// scorePass scores the pairs with the indices at in one forward pass of batch rows.
+func (e *Evaluator) scorePass(weights []*tensors.Tensor, pairs []Pair, at []int, batch, width, targets int, out []Continuation) error {
 	ids, want := make([][]int32, batch), make([][]int32, batch)
 	slots := make([][]int32, batch) // where each target token is predicted, counted over the whole batch
 	for b, i := range at {
