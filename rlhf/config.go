@@ -132,9 +132,9 @@ type Distill struct {
 	Batch int `json:"batch"`
 	// Planned is the number of steps. 0: one pass over the sequences.
 	Planned int `json:"planned"`
-	// LearningRate decays linearly to zero (paper: from 0.05 of pretraining's).
+	// LearningRate decays linearly to zero. 0: from 0.05 of the rate at which the
+	// teacher was trained, as in the paper (at the tiny size 0.2: it has few steps).
 	LearningRate float64 `json:"learning_rate"`
-	Warmup       int     `json:"warmup"`
 	ClipNorm     float64 `json:"clip_norm"`
 	Seed         uint64  `json:"seed"`
 }
@@ -280,6 +280,12 @@ func (c LM) Filled() LM {
 		return c.filledFrom()
 	}
 	if Synthetic(c.Data) {
+		if Pages(c.Data) {
+			// Prompting works once the model has seen what an author does on a page.
+			fill(&c.Rows, c.Size, [3]int{2000, 48000, 400000})
+			fill(&c.Context, c.Size, [3]int{128, 128, 256})
+			fill(&c.Planned, c.Size, [3]int{40, 1600, 10000})
+		}
 		fill(&c.Rows, c.Size, [3]int{2000, 12000, 100000})
 		fill(&c.Vocab, c.Size, [3]int{512, 768, 2048})
 		fill(&c.Context, c.Size, [3]int{64, 64, 256})
@@ -325,16 +331,14 @@ func (c LM) filledFrom() LM {
 }
 
 // Filled returns the configuration with every field that zero leaves to Size
-// set. Student, Data, Text, Context and Planned may stay zero: the teacher's run
-// and the number of sequences decide them when the run is created.
+// set. Student, Data, Text, LearningRate, Context and Planned may stay zero: the
+// teacher's run and the number of sequences decide them when the run is created.
 func (c Distill) Filled() Distill {
 	fill(&c.Size, c.Size, same(Default))
-	fill(&c.Rows, c.Size, [3]int{400, 4000, 40000})
+	fill(&c.Rows, c.Size, [3]int{320, 4800, 40000})
 	fill(&c.HeldOut, c.Size, same(0.1))
 	fill(&c.Top, c.Size, same(50))
 	fill(&c.Batch, c.Size, [3]int{16, 32, 32})
-	fill(&c.LearningRate, c.Size, [3]float64{1e-3, 5e-4, 5e-5})
-	fill(&c.Warmup, c.Size, [3]int{2, 10, 20})
 	fill(&c.ClipNorm, c.Size, same(1.0))
 	return c
 }
@@ -464,8 +468,7 @@ func (c Distill) Validate() error {
 	f.want(c.Context == 0 || c.Context >= 8, "Context", c.Context, ">= 8, or 0 for what the teacher's leaves")
 	f.want(c.Batch > 0, "Batch", c.Batch, "> 0")
 	f.want(c.Planned >= 0, "Planned", c.Planned, ">= 0")
-	f.want(c.LearningRate > 0, "LearningRate", c.LearningRate, "> 0")
-	f.want(c.Warmup >= 0, "Warmup", c.Warmup, ">= 0")
+	f.want(c.LearningRate >= 0, "LearningRate", c.LearningRate, "> 0, or 0 for a share of the teacher's")
 	f.want(c.ClipNorm > 0, "ClipNorm", c.ClipNorm, "> 0")
 	return f.err()
 }

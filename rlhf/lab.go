@@ -21,6 +21,9 @@ type Lab interface {
 	With(ctx context.Context) Lab
 
 	LM(name string, c LM) (LMRun, error)
+	// Distill makes a language model of another: see [Distill]. PM and PPO take
+	// its name wherever they take a language model's.
+	Distill(name string, c Distill) (LMRun, error)
 	PM(name string, c PM) (PMRun, error)
 	PPO(name string, c PPO) (PPORun, error)
 
@@ -50,14 +53,24 @@ type Run interface {
 	Train() iter.Seq2[Event, error]
 }
 
-// An LMRun is a language model in training or trained.
+// An LMRun is a language model: trained here, distilled, or read from a file.
 type LMRun interface {
 	Run
-	// Sample continues each prompt (text in the paper's format, ending in
-	// "\n\nAssistant:").
+	// Sample continues each prompt. A prompt in the paper's format ends in
+	// "\n\nAssistant:"; any other text is continued as it stands.
 	Sample(prompts []string, o Sampling) ([]Sample, error)
-	// Evaluate returns the loss on held-out transcripts.
+	// Stream continues one prompt and yields the text piece by piece, as it is
+	// written. Breaking off the loop ends the sampling.
+	Stream(prompt string, o Sampling) iter.Seq2[string, error]
+	// Chat answers the last of the turns, laid out by the model's own chat template,
+	// and yields the text piece by piece. A model without one gets the paper's format.
+	Chat(turns []Turn, o Sampling) iter.Seq2[string, error]
+	// Read returns what the model expected at every token of a text.
+	Read(text string) ([]Token, error)
+	// Evaluate returns the loss on held-out transcripts of the run's own data,
+	// EvaluateOn that on other data (at most rows of it, 0: all), named as in LM.Data.
 	Evaluate() (LMEval, error)
+	EvaluateOn(data string, rows int) (LMEval, error)
 }
 
 // A PMRun is a preference model in training or trained.
@@ -90,17 +103,20 @@ type PPORun interface {
 
 // RunInfo describes a run on disk.
 type RunInfo struct {
-	Name    string          `json:"name"`
-	Kind    string          `json:"kind"` // "lm", "pm" or "ppo"
-	Dir     string          `json:"dir"`
-	Created time.Time       `json:"created"`
-	Step    int             `json:"step"`
-	Planned int             `json:"planned"`
-	Params  int64           `json:"params"` // trained parameters, embeddings included
-	Backend string          `json:"backend"`
-	Config  json.RawMessage `json:"config"` // filled
-	Data    []DataInfo      `json:"data"`
-	Notes   []string        `json:"notes,omitempty"` // e.g. rows skipped while loading, and why
+	Name    string    `json:"name"`
+	Kind    string    `json:"kind"` // "lm", "distill", "pm" or "ppo"
+	Dir     string    `json:"dir"`
+	Created time.Time `json:"created"`
+	Step    int       `json:"step"`
+	Planned int       `json:"planned"`
+	Params  int64     `json:"params"` // trained parameters, embeddings included
+	// NonEmbedding counts a language model's parameters as the paper does,
+	// 12·layers·width²: without embeddings, biases and norms.
+	NonEmbedding int64           `json:"non_embedding,omitempty"`
+	Backend      string          `json:"backend"`
+	Config       json.RawMessage `json:"config"` // filled
+	Data         []DataInfo      `json:"data"`
+	Notes        []string        `json:"notes,omitempty"` // e.g. rows skipped while loading, and why
 }
 
 // DataInfo says which data a run was made from.
@@ -116,8 +132,8 @@ type Point struct {
 	Values map[string]float64 `json:"values"`
 }
 
-// An Event is one piece of news from a training run. Exactly one of Point and
-// Message is set.
+// An Event is one piece of news from a training run or a streamed response.
+// Exactly one of Point, Message and Text is set.
 type Event struct {
 	Run     string        `json:"run"`
 	Kind    string        `json:"kind"`
@@ -127,13 +143,34 @@ type Event struct {
 	Point   *Point        `json:"point,omitempty"`
 	Samples []Sample      `json:"samples,omitempty"` // a few, every few steps
 	Message string        `json:"message,omitempty"` // e.g. "compiling the update program", "waiting for tour-lm"
+	Text    string        `json:"text,omitempty"`    // a piece of a response, while one is streamed
 }
 
 // Sampling says how to sample outside RL.
 type Sampling struct {
-	Temperature float64 `json:"temperature"` // 0: 1. Negative: greedy
-	MaxTokens   int     `json:"max_tokens"`  // 0: what the context leaves, at most 64
+	Temperature float64 `json:"temperature"`     // 0: 1. Negative: greedy
+	TopK        int     `json:"top_k,omitempty"` // only the k likeliest tokens. 0: all
+	TopP        float64 `json:"top_p,omitempty"` // only the likeliest tokens of this mass. 0: all
+	MaxTokens   int     `json:"max_tokens"`      // 0: what the context leaves, at most 64
 	Seed        uint64  `json:"seed"`
+}
+
+// A Token is one token of a text as a language model read it.
+type Token struct {
+	ID    int32   `json:"id"`
+	Piece string  `json:"piece"` // its text, visible (see tokenizer.Tokenizer)
+	LogP  float64 `json:"logp"`  // log-probability given what stands before it, nats; 0 for the first
+	Rank  int     `json:"rank"`  // 1: the likeliest; 0 for the first
+	// Next are the tokens that the model expects after this one, likeliest first.
+	Next []Guess `json:"next"`
+}
+
+// A Guess is a token that may come next.
+type Guess struct {
+	ID    int32   `json:"id"`
+	Piece string  `json:"piece"`
+	LogP  float64 `json:"logp"`  // nats
+	Logit float64 `json:"logit"` // before the softmax
 }
 
 // A Sample is one response with what is known of it.
@@ -147,14 +184,18 @@ type Sample struct {
 	Gold     *Gold   `json:"gold,omitempty"`
 }
 
-// LMEval is a language model's loss on held-out transcripts.
+// LMEval is a language model's loss on transcripts or text that it was not trained on.
 type LMEval struct {
 	Tokens   int     `json:"tokens"`
 	Loss     float64 `json:"loss"`     // nats per token
 	SE       float64 `json:"se"`       // standard error over sequences
 	PerByte  float64 `json:"per_byte"` // nats per byte of text
-	Baseline float64 `json:"baseline"` // loss of the unigram model, for scale
+	Baseline float64 `json:"baseline"` // loss of the unigram model, for scale; 0 if there is none
 	Step     int     `json:"step"`
+	// KL and KLSE are, for a distilled model, D_KL(prompted teacher ‖ model) in
+	// nats per token on held-out sequences, and its standard error.
+	KL   float64 `json:"kl,omitempty"`
+	KLSE float64 `json:"kl_se,omitempty"`
 }
 
 // PMEval measures a preference model on held-out comparisons.

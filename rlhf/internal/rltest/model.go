@@ -31,3 +31,14 @@ func Model(t testing.TB, name string) (path string) {
 	}
 	return path
 }
+
+// Data returns the path of a file in the folder that HHRLHF_DATA names. Without
+// it the test skips and says so.
+func Data(t testing.TB, file string) string {
+	t.Helper()
+	folder := os.Getenv("HHRLHF_DATA")
+	if folder == "" {
+		t.Skipf("HHRLHF_DATA is not set: it names the folder that holds %s", file)
+	}
+	return filepath.Join(folder, file)
+}
