@@ -22,6 +22,10 @@
 //	POST   /v1/{kind}/{name}/train      to the planned number         device, stream
 //	POST   /v1/{lm,ppo}/{name}/sample                                 device
 //	POST   /v1/{lm,pm}/{name}/evaluate                                device
+//	POST   /v1/lm/{name}/evaluate-on    on other data                 device
+//	POST   /v1/lm/{name}/read           text → []rlhf.Token           device
+//	POST   /v1/lm/{name}/stream         a response piece by piece     device, stream
+//	POST   /v1/lm/{name}/chat           the same by a chat template   device, stream
 //	POST   /v1/pm/{name}/score                                        device
 //	POST   /v1/pm/{name}/comparisons                                  device
 //	POST   /v1/ppo/{name}/rollout       → rlhf.Batch                  device
@@ -33,7 +37,8 @@
 //	GET    /v1/calls/{id}               behind what the call waits
 //	DELETE /v1/calls/{id}               ends the call at the next step boundary
 //
-// where kind is lm, pm or ppo. By hand:
+// where kind is lm, pm or ppo; a run that POST /v1/distill/{name} makes is of kind
+// distill and answers to the calls of lm. By hand:
 //
 //	curl --unix-socket "$RLHF_ENGINE_SOCK" http://engine/v1/status
 //

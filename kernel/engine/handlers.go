@@ -35,6 +35,7 @@ func (s *server) handler() http.Handler {
 	mux.HandleFunc("DELETE /v1/calls/{id}", read(s, s.endCall))
 
 	stage(s, mux, "lm", rlhf.Lab.LM, rlhf.Lab.OpenLM)
+	mux.HandleFunc("POST /v1/distill/{name}", device(s, "opening", creation(rlhf.Lab.Distill)))
 	stage(s, mux, "pm", rlhf.Lab.PM, rlhf.Lab.OpenPM)
 	stage(s, mux, "ppo", rlhf.Lab.PPO, rlhf.Lab.OpenPPO)
 
@@ -44,6 +45,18 @@ func (s *server) handler() http.Handler {
 	}))
 	mux.HandleFunc("POST /v1/lm/{name}/evaluate", onRun(s, "evaluation", lm, func(r rlhf.LMRun, _ none) (rlhf.LMEval, error) {
 		return r.Evaluate()
+	}))
+	mux.HandleFunc("POST /v1/lm/{name}/evaluate-on", onRun(s, "evaluation", lm, func(r rlhf.LMRun, q wire.Corpus) (rlhf.LMEval, error) {
+		return r.EvaluateOn(q.Data, q.Rows)
+	}))
+	mux.HandleFunc("POST /v1/lm/{name}/read", onRun(s, "reading", lm, func(r rlhf.LMRun, q wire.Text) ([]rlhf.Token, error) {
+		return r.Read(q.Text)
+	}))
+	mux.HandleFunc("POST /v1/lm/{name}/stream", stream(s, "lm", "sampling", lm, func(r rlhf.LMRun, q wire.Text) (stretch, error) {
+		return writing(r.Stream(q.Text, q.Sampling))
+	}))
+	mux.HandleFunc("POST /v1/lm/{name}/chat", stream(s, "lm", "chat", lm, func(r rlhf.LMRun, q wire.Chat) (stretch, error) {
+		return writing(r.Chat(q.Turns, q.Sampling))
 	}))
 	mux.HandleFunc("POST /v1/pm/{name}/score", onRun(s, "scoring", pm, func(r rlhf.PMRun, q wire.Score) ([]float64, error) {
 		return r.Score(q.Transcripts)
@@ -79,13 +92,7 @@ func (s *server) handler() http.Handler {
 // stage adds the calls that runs of every kind have.
 func stage[C any, R rlhf.Run](s *server, mux *http.ServeMux, kind string, create func(rlhf.Lab, string, C) (R, error), open func(rlhf.Lab, string) (R, error)) {
 	path := "/v1/" + kind + "/{name}"
-	mux.HandleFunc("POST "+path, device(s, "opening", func(l rlhf.Lab, name string, config C) (rlhf.RunInfo, error) {
-		r, err := create(l, name, config)
-		if err != nil {
-			return rlhf.RunInfo{}, err
-		}
-		return r.Info()
-	}))
+	mux.HandleFunc("POST "+path, device(s, "opening", creation(create)))
 	// Opening a run that is there answers from disk, so that a second notebook
 	// can look at a run while the first one trains it.
 	mux.HandleFunc("GET "+path, read(s, func(r *http.Request) (rlhf.RunInfo, error) {
@@ -99,8 +106,19 @@ func stage[C any, R rlhf.Run](s *server, mux *http.ServeMux, kind string, create
 		}
 		return run.Info()
 	}))
-	mux.HandleFunc("POST "+path+"/steps", stream(s, kind, "steps", open, func(r R, q wire.Steps) (rlhf.Run, int) { return r, q.N }))
-	mux.HandleFunc("POST "+path+"/train", stream(s, kind, "training", open, func(r R, _ none) (rlhf.Run, int) { return r, -1 }))
+	mux.HandleFunc("POST "+path+"/steps", stream(s, kind, "steps", open, func(r R, q wire.Steps) (stretch, error) { return steps(r, q.N) }))
+	mux.HandleFunc("POST "+path+"/train", stream(s, kind, "training", open, func(r R, _ none) (stretch, error) { return steps(r, -1) }))
+}
+
+// creation makes a run, or opens the one there.
+func creation[C any, R rlhf.Run](create func(rlhf.Lab, string, C) (R, error)) func(rlhf.Lab, string, C) (rlhf.RunInfo, error) {
+	return func(l rlhf.Lab, name string, config C) (rlhf.RunInfo, error) {
+		r, err := create(l, name, config)
+		if err != nil {
+			return rlhf.RunInfo{}, err
+		}
+		return r.Info()
+	}
 }
 
 // common is what happens around every call.

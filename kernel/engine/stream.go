@@ -15,9 +15,38 @@ import (
 // drain is how long a finished stream may take to be read to its end.
 const drain = 10 * time.Second
 
-// stream handles a stretch of training of n steps; n < 0 means to the planned
-// number.
-func stream[Q any, R rlhf.Run](s *server, kind, what string, open func(rlhf.Lab, string) (R, error), ask func(R, Q) (r rlhf.Run, n int)) http.HandlerFunc {
+// A stretch is what a streaming call has under way: its events, the steps done
+// before them and those that will be done after them; both 0 for text.
+type stretch struct {
+	events   iter.Seq2[rlhf.Event, error]
+	step, of int
+}
+
+// steps is a stretch of n steps; n < 0 means to the planned number.
+func steps[R rlhf.Run](run R, n int) (stretch, error) {
+	info, err := run.Info()
+	if err != nil {
+		return stretch{}, err
+	}
+	if n < 0 {
+		return stretch{run.Train(), info.Step, max(info.Step, info.Planned)}, nil
+	}
+	return stretch{run.Steps(n), info.Step, info.Step + n}, nil
+}
+
+// writing is the stretch of a response that is streamed piece by piece.
+func writing(pieces iter.Seq2[string, error]) (stretch, error) {
+	return stretch{events: func(yield func(rlhf.Event, error) bool) {
+		for text, err := range pieces {
+			if !yield(rlhf.Event{Text: text}, err) {
+				return
+			}
+		}
+	}}, nil
+}
+
+// stream handles a call that answers with one event a line.
+func stream[Q any, R rlhf.Run](s *server, kind, what string, open func(rlhf.Lab, string) (R, error), ask func(R, Q) (stretch, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		q, err := decode[Q](r, s.o.MaxBody)
 		if err != nil {
@@ -37,15 +66,11 @@ func stream[Q any, R rlhf.Run](s *server, kind, what string, open func(rlhf.Lab,
 			if err != nil {
 				return s.explain(c, err, 0, 0)
 			}
-			run, n := ask(opened, q)
-			info, err := run.Info()
+			st, err := ask(opened, q)
 			if err != nil {
 				return s.explain(c, err, 0, 0)
 			}
-			if n < 0 {
-				return s.forward(c, out, run.Train(), info.Step, max(info.Step, info.Planned))
-			}
-			return s.forward(c, out, run.Steps(n), info.Step, info.Step+n)
+			return s.forward(c, out, st.events, st.step, st.of)
 		})
 		last := wire.Line{End: err == nil}
 		if err != nil {

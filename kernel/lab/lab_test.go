@@ -2,6 +2,7 @@ package lab_test
 
 import (
 	"context"
+	"iter"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -109,7 +110,29 @@ func exercise(l rlhf.Lab) []any {
 	note(lmRun.Sample([]string{prompt, prompt}, rlhf.Sampling{Seed: math.MaxUint64 - 1, Temperature: -1}))
 	note(lmRun.Sample(nil, rlhf.Sampling{}))
 	note(lmRun.Evaluate())
+	note(lmRun.EvaluateOn("somewhere", 3))
+	note(lmRun.Read("one two three"))
+	written := func(name string, pieces iter.Seq2[string, error]) {
+		out = append(out, name)
+		for text, err := range pieces {
+			note(text, err)
+		}
+	}
+	written("stream", lmRun.Stream("one two three", rlhf.Sampling{TopK: 3}))
+	written("chat", lmRun.Chat([]rlhf.Turn{{Text: "hello there"}}, rlhf.Sampling{TopP: 0.5}))
+	written("chat about nothing", lmRun.Chat(nil, rlhf.Sampling{}))
+	for range lmRun.Stream("one two three", rlhf.Sampling{}) {
+		break // and the run goes on
+	}
 	note(lmRun.History())
+
+	distilled, err := l.Distill("kind", rlhf.Distill{Teacher: "words"})
+	note(nil, err)
+	note(distilled.Info())
+	stretch("distill steps", distilled.Steps(2))
+	note(distilled.Evaluate())
+	_, err = l.Distill("kind-2", rlhf.Distill{Top: -1}) // several faults at once
+	note(nil, err)
 
 	pmRun, err := l.PM("judge", rlhf.PM{LM: "words"})
 	note(nil, err)

@@ -52,6 +52,34 @@ func (r lmRun) Evaluate() (rlhf.LMEval, error) {
 	return ask[rlhf.LMEval](r.s, "evaluation of "+r.name, "POST", r.path("evaluate"), nil)
 }
 
+func (r lmRun) EvaluateOn(data string, rows int) (rlhf.LMEval, error) {
+	return ask[rlhf.LMEval](r.s, "evaluation of "+r.name, "POST", r.path("evaluate-on"), wire.Corpus{Data: data, Rows: rows})
+}
+
+func (r lmRun) Read(text string) ([]rlhf.Token, error) {
+	return ask[[]rlhf.Token](r.s, "reading of "+r.name, "POST", r.path("read"), wire.Text{Text: text})
+}
+
+func (r lmRun) Stream(prompt string, o rlhf.Sampling) iter.Seq2[string, error] {
+	return pieces(r.s.events("sampling of "+r.name, r.path("stream"), wire.Text{Text: prompt, Sampling: o}))
+}
+
+func (r lmRun) Chat(turns []rlhf.Turn, o rlhf.Sampling) iter.Seq2[string, error] {
+	return pieces(r.s.events("chat with "+r.name, r.path("chat"), wire.Chat{Turns: turns, Sampling: o}))
+}
+
+// pieces are the texts of the events; what is no text, such as what the call
+// waits for, is left out.
+func pieces(events iter.Seq2[rlhf.Event, error]) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		for ev, err := range events {
+			if (ev.Text != "" || err != nil) && !yield(ev.Text, err) {
+				return
+			}
+		}
+	}
+}
+
 func (r pmRun) Score(ts []rlhf.Transcript) ([]float64, error) {
 	return ask[[]float64](r.s, "scoring of "+r.name, "POST", r.path("score"), wire.Score{Transcripts: ts})
 }

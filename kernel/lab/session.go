@@ -61,6 +61,13 @@ func (s *Session) LM(name string, c rlhf.LM) (rlhf.LMRun, error) {
 	return lmRun{r}, err
 }
 
+// Distill implements rlhf.Lab.
+func (s *Session) Distill(name string, c rlhf.Distill) (rlhf.LMRun, error) {
+	r, err := s.create("distill", name, c)
+	r.kind = "lm" // a language model like any other from here on
+	return lmRun{r}, err
+}
+
 // PM implements rlhf.Lab.
 func (s *Session) PM(name string, c rlhf.PM) (rlhf.PMRun, error) {
 	r, err := s.create("pm", name, c)

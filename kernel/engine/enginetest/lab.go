@@ -108,6 +108,18 @@ func (l *Lab) LM(name string, c rlhf.LM) (rlhf.LMRun, error) {
 	return l.OpenLM(name)
 }
 
+// Distill implements rlhf.Lab.
+func (l *Lab) Distill(name string, c rlhf.Distill) (rlhf.LMRun, error) {
+	c = c.Filled()
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	if err := l.create(name, "distill", c, 40); err != nil {
+		return nil, err
+	}
+	return l.OpenLM(name)
+}
+
 // PM implements rlhf.Lab.
 func (l *Lab) PM(name string, c rlhf.PM) (rlhf.PMRun, error) {
 	c = c.Filled()
@@ -133,7 +145,13 @@ func (l *Lab) PPO(name string, c rlhf.PPO) (rlhf.PPORun, error) {
 }
 
 // OpenLM implements rlhf.Lab.
-func (l *Lab) OpenLM(name string) (rlhf.LMRun, error) { return l.open(name, "lm") }
+func (l *Lab) OpenLM(name string) (rlhf.LMRun, error) {
+	r, err := l.open(name, "")
+	if err == nil && r.rec.Info.Kind != "distill" {
+		r, err = l.open(name, "lm")
+	}
+	return r, err
+}
 
 // OpenPM implements rlhf.Lab.
 func (l *Lab) OpenPM(name string) (rlhf.PMRun, error) {

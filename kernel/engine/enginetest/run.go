@@ -1,9 +1,11 @@
 package enginetest
 
 import (
+	"errors"
 	"fmt"
 	"iter"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"hhrlhf/rlhf"
@@ -96,6 +98,56 @@ func (r run) Evaluate() (rlhf.LMEval, error) {
 	defer done()
 	time.Sleep(r.l.w.o.Step)
 	return rlhf.LMEval{Tokens: 100, Loss: 1.25, SE: 0.1, PerByte: 0.4, Baseline: 3.5, Step: r.rec.Info.Step}, nil
+}
+
+func (r run) EvaluateOn(data string, rows int) (rlhf.LMEval, error) {
+	e, err := r.Evaluate()
+	e.Tokens = len(data) * rows
+	return e, err
+}
+
+// Read's tokens are the words of the text.
+func (r run) Read(text string) ([]rlhf.Token, error) {
+	done, err := r.l.begin("Read", r.rec.Info.Name)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	var out []rlhf.Token
+	for i, w := range strings.Fields(text) {
+		out = append(out, rlhf.Token{ID: int32(i), Piece: w, LogP: -1, Rank: 1, Next: []rlhf.Guess{{ID: int32(i), Piece: w, LogP: -1, Logit: 2}}})
+	}
+	return out, nil
+}
+
+// Stream writes the words of the prompt, each in a step's time.
+func (r run) Stream(prompt string, o rlhf.Sampling) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		done, err := r.l.begin("Stream", r.rec.Info.Name)
+		if err != nil {
+			yield("", err)
+			return
+		}
+		defer done()
+		for _, w := range strings.Fields(prompt) {
+			time.Sleep(r.l.w.o.Step)
+			if err := r.l.ctx.Err(); err != nil {
+				yield("", err)
+				return
+			}
+			if !yield(" "+w, nil) {
+				return
+			}
+		}
+	}
+}
+
+// Chat writes the words of the last turn.
+func (r run) Chat(turns []rlhf.Turn, o rlhf.Sampling) iter.Seq2[string, error] {
+	if len(turns) == 0 {
+		return func(yield func(string, error) bool) { yield("", errors.New("enginetest: no turns")) }
+	}
+	return r.Stream(turns[len(turns)-1].Text, o)
 }
 
 // step does one step: it takes its time, and is written before it is told.

@@ -24,9 +24,9 @@ const Protocol = 1
 // built, and no build number tells them apart because GoNB's cells have none.
 var ProtocolID = sync.OnceValue(func() string {
 	return fmt.Sprintf("%d.%s", Protocol, fingerprint(
-		rlhf.LM{}, rlhf.PM{}, rlhf.PPO{}, rlhf.Batch{}, rlhf.RunInfo{}, rlhf.Event{}, rlhf.Status{},
-		rlhf.LMEval{}, rlhf.PMEval{}, rlhf.BeforeAfter{}, rlhf.Comparison{}, rlhf.Sampling{},
-		Error{}, Steps{}, Sample{}, Score{}, Count{}, Line{}, Call{},
+		rlhf.LM{}, rlhf.Distill{}, rlhf.PM{}, rlhf.PPO{}, rlhf.Batch{}, rlhf.RunInfo{}, rlhf.Event{}, rlhf.Status{},
+		rlhf.LMEval{}, rlhf.Token{}, rlhf.PMEval{}, rlhf.BeforeAfter{}, rlhf.Comparison{}, rlhf.Sampling{},
+		Error{}, Steps{}, Sample{}, Score{}, Count{}, Text{}, Chat{}, Corpus{}, Line{}, Call{},
 	))
 })
 

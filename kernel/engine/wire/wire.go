@@ -69,6 +69,21 @@ type (
 	Score struct {
 		Transcripts []rlhf.Transcript `json:"transcripts"`
 	}
+	// Text asks for what a model makes of a text.
+	Text struct {
+		Text     string        `json:"text"`
+		Sampling rlhf.Sampling `json:"sampling"`
+	}
+	// Chat asks for the answer to the last of the turns.
+	Chat struct {
+		Turns    []rlhf.Turn   `json:"turns"`
+		Sampling rlhf.Sampling `json:"sampling"`
+	}
+	// Corpus names data and how many rows of it to use at most.
+	Corpus struct {
+		Data string `json:"data"`
+		Rows int    `json:"rows"`
+	}
 	// Count asks for N of something.
 	Count struct {
 		N int `json:"n"`
