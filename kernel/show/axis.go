@@ -13,6 +13,7 @@ type axis struct {
 	log    bool    // logarithmic; lo and hi are positive
 	fixed  bool
 	set    bool
+	name   func(v float64) string // labels of a logarithmic axis, if not the number itself
 }
 
 // span returns an axis that starts as [lo, hi] and may grow.
@@ -113,6 +114,10 @@ type tick struct {
 func (a *axis) ticks() []tick {
 	var ts []tick
 	if a.log {
+		name := a.name
+		if name == nil {
+			name = func(v float64) string { return label(v, v) }
+		}
 		mults := []float64{1, 2, 5}
 		if a.hi/a.lo > 2000 {
 			mults = []float64{1}
@@ -120,7 +125,7 @@ func (a *axis) ticks() []tick {
 		for p := math.Pow(10, math.Floor(math.Log10(a.lo))); p <= a.hi; p *= 10 {
 			for _, m := range mults {
 				if v := m * p; v >= a.lo*(1-1e-9) && v <= a.hi*(1+1e-9) {
-					ts = append(ts, tick{v, label(v, v)})
+					ts = append(ts, tick{v, name(v)})
 				}
 			}
 		}

@@ -12,7 +12,7 @@ import (
 // A dashboard is the figure of a run, drawn again as points arrive. It remembers
 // its axes, which only grow.
 type dashboard struct {
-	kind string // "lm", "pm" or "ppo"
+	kind string // "lm", "distill", "pm" or "ppo"
 	name string
 	logX bool
 	axes map[string]axis // by panel title
@@ -25,7 +25,7 @@ func newDashboard(kind, name string) *dashboard {
 // kindOf says which kind of run recorded the points, "" if none of ours.
 func kindOf(points []rlhf.Point) string {
 	for _, p := range points {
-		for _, k := range []struct{ metric, kind string }{{"objective/score", "ppo"}, {"pm/loss", "pm"}, {"lm/loss", "lm"}} {
+		for _, k := range []struct{ metric, kind string }{{"objective/score", "ppo"}, {"pm/loss", "pm"}, {"distill/kl", "distill"}, {"lm/loss", "lm"}} {
 			if _, ok := p.Values[k.metric]; ok {
 				return k.kind
 			}
@@ -58,6 +58,9 @@ func (d *dashboard) card(points []rlhf.Point, of int) *card {
 		c.panels = d.ppo(points, of)
 	case "pm":
 		c.panels = d.pm(points, of)
+	case "distill":
+		c.columns = 1
+		c.panels = d.distill(points, of)
 	default:
 		c.columns = 1
 		c.panels = d.lm(points, of)
@@ -117,6 +120,12 @@ func (p *panel) trend(s series, of int, label string, c color.NRGBA) {
 func (d *dashboard) lm(points []rlhf.Point, of int) []*panel {
 	p := d.panel("Language model: loss on the training text", "nats per token", of, axis{})
 	p.trend(values(points, "lm/loss"), of, "loss", blue)
+	return d.keep(p)
+}
+
+func (d *dashboard) distill(points []rlhf.Point, of int) []*panel {
+	p := d.panel("Context distillation: distance from the prompted teacher", "KL, nats per token", of, span(0, 0.01))
+	p.trend(values(points, "distill/kl"), of, "KL(teacher with prompt ‖ student without)", blue)
 	return d.keep(p)
 }
 
@@ -210,7 +219,7 @@ func (d *dashboard) text(points []rlhf.Point) string {
 
 // drawn holds the metrics that a dashboard shows.
 var drawn = map[string]bool{
-	"lm/loss": true, "pm/loss": true, "pm/accuracy": true,
+	"lm/loss": true, "distill/kl": true, "pm/loss": true, "pm/accuracy": true,
 	"objective/score": true, "objective/score_std": true, "objective/kl": true, "objective/kl_k3": true, "objective/sqrt_kl": true,
 	"objective/gold_helpful": true, "objective/gold_harmless": true, "response/length_mean": true, "response/eos_rate": true,
 }

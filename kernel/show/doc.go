@@ -9,6 +9,10 @@
 //
 //	show.Train(run)              trains to the planned steps, drawing
 //	show.Live(run.Steps(50))     any sequence of events
+//	show.Ladder("Loss", rungs)   loss against the number of parameters
+//	show.Verdicts(answers…)      the true labeller on several models' answers
+//	show.Reading(tokens)         a text, tinted by how little the model expected it
+//	show.Stream(q, run.Chat(…))  an answer while it is written
 //	show.Ledger(b, 0)            token · log π · log π₀ · k_t · r_t · V · A · R · mask
 //	show.Compare(ba, 6)          before and after, side by side
 //

@@ -22,6 +22,8 @@ func history(kind string, n int, gold bool) []rlhf.Point {
 		switch kind {
 		case "lm":
 			v["lm/loss"] = 1.4 + 5.2*math.Exp(-9*t) + noise(0.06)
+		case "distill":
+			v["distill/kl"] = 0.05 + 0.3*math.Exp(-4*t) + math.Abs(noise(0.02))
 		case "pm":
 			v["pm/loss"] = 0.45 + 0.243*math.Exp(-3*t) + noise(0.05)
 			v["pm/accuracy"] = min(1, 0.5+0.3*(1-math.Exp(-3*t))+noise(0.06))

@@ -38,6 +38,19 @@ var pictures = []struct {
 	{"sqrtkl", func() { show.SqrtKL(history("ppo", 150, true)) }},
 	{"pmeval", func() { show.PMEval(pmEval()) }},
 	{"distribution", func() { show.Distribution(beforeAfter()) }},
+	{"verdicts", func() {
+		ba := beforeAfter()
+		show.Verdicts(show.Answers{Name: "no prompt", Samples: ba.Before}, show.Answers{Name: "behind the prompt", Samples: ba.After},
+			show.Answers{Name: "distilled, no prompt", Samples: ba.After[1:]})
+	}},
+	{"distill", func() { show.History(newRun("distill", 125, 125, false)) }},
+	{"ladder", func() {
+		show.Ladder("Loss falls with size", []show.Rung{
+			{Name: "0.2M", Params: 196_608, Loss: 2.31, SE: 0.02},
+			{Name: "1M", Params: 884_736, Loss: 1.97, SE: 0.02},
+			{Name: "3M", Params: 3_145_728, Loss: 1.71, SE: 0.02},
+		})
+	}},
 	{"lines", func() {
 		show.Lines("KL for three penalties", "step", "KL, nats per response", []show.Series{
 			{Name: "λ = 0", X: []float64{1, 2, 3, 4}, Y: []float64{0, 4, 12, 30}},

@@ -145,11 +145,11 @@ func (p *panel) rect(x0, y0, x1, y1 float64, fill color.NRGBA) {
 	})
 }
 
-// note writes text at a place of the data, shifted right by dx points.
-func (p *panel) note(x, y float64, dx vg.Length, s string, c color.Color) {
+// note writes text at a place of the data, shifted by dx to the right and dy upwards, in points.
+func (p *panel) note(x, y float64, dx, dy vg.Length, s string, c color.Color) {
 	p.layers = append(p.layers, func(dc *draw.Canvas, at func(x, y float64) vg.Point) {
 		pt := at(x, y)
-		pt.X += dx
+		pt.X, pt.Y = pt.X+dx, pt.Y+dy
 		middle(dc, aligned(lettering(tickSize, true, c), text.XLeft, text.YCenter), pt, s)
 	})
 }

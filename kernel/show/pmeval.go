@@ -63,7 +63,7 @@ func accuracyPanel(e rlhf.PMEval) *panel {
 		if col == sky {
 			inside = ink
 		}
-		p.note(0, y, 6, fmt.Sprintf("%.3f", a.Value), inside)
+		p.note(0, y, 6, 0, fmt.Sprintf("%.3f", a.Value), inside)
 	}
 	p.categories = make([]string, len(bars))
 	for i, a := range bars {

@@ -35,6 +35,65 @@ func catch(t *testing.T, f func()) []show.Shown {
 // hostile is a sample as a model, or a guest, might write it.
 const hostile = " <script>alert(1)</script> <img src=x onerror=y> $5 and $6 \\(x\\) \xff\xfe \x1b[31m \u202egnp"
 
+// What is written arrives whole, in one place that is drawn again, and a stream
+// that breaks ends the cell.
+func TestStream(t *testing.T) {
+	words := func(err error) iter.Seq2[string, error] {
+		return func(yield func(string, error) bool) {
+			for _, w := range []string{" Paris", " is", " nice."} {
+				if !yield(w, nil) {
+					return
+				}
+			}
+			if err != nil {
+				yield("", err)
+			}
+		}
+	}
+	var whole string
+	shown := catch(t, func() { whole = show.Stream("Where?", words(nil)) })
+	if whole != " Paris is nice." {
+		t.Errorf("got %q", whole)
+	}
+	last := shown[len(shown)-1]
+	if !strings.Contains(last.HTML, "Paris is nice.") || strings.Contains(last.HTML, "▌") {
+		t.Errorf("the last frame is %s", last.HTML)
+	}
+	for _, s := range shown {
+		if s.ID != last.ID {
+			t.Error("a frame stands beside the last one, not in its place")
+		}
+	}
+}
+
+// The tint follows the surprise, and the sums are those of the predicted tokens.
+func TestReading(t *testing.T) {
+	tokens := []rlhf.Token{
+		{Piece: "The", LogP: 0}, {Piece: " cat", LogP: -6, Rank: 40}, {Piece: " sat", LogP: -1, Rank: 1,
+			Next: []rlhf.Guess{{Piece: " on", LogP: math.Log(0.5), Logit: 3}}},
+	}
+	text := catch(t, func() { show.Reading(tokens) })[0].Text
+	for _, want := range []string{"2 predicted tokens", "3.5 nats per token", "the likeliest token in 50 %", "␣cat", "6.00"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is not in\n%s", want, text)
+		}
+	}
+	if next := catch(t, func() { show.Next(tokens) })[0].Text; !strings.Contains(next, "50.0 %") || !strings.Contains(next, "The cat sat") {
+		t.Errorf("Next shows\n%s", next)
+	}
+}
+
+// The text under a ladder must not call falling what is not.
+func TestLadderSaysWhetherItFalls(t *testing.T) {
+	rungs := []show.Rung{{Name: "a", Params: 1e5, Loss: 3}, {Name: "b", Params: 1e6, Loss: 2}, {Name: "c", Params: 1e7, Loss: 2.1}}
+	if text := catch(t, func() { show.Ladder("x", rungs) })[0].Text; !strings.Contains(text, "not monotone: b") {
+		t.Errorf("says\n%s", text)
+	}
+	if text := catch(t, func() { show.Ladder("x", rungs[:2]) })[0].Text; !strings.Contains(text, "every larger model has the lower loss") {
+		t.Errorf("says\n%s", text)
+	}
+}
+
 func TestHTMLIsEscaped(t *testing.T) {
 	s := rlhf.Sample{Prompt: rlhf.Human + hostile + rlhf.Assistant, Response: hostile, Gold: &rlhf.Gold{Why: hostile}}
 	b := batch(3)
@@ -54,6 +113,11 @@ func TestHTMLIsEscaped(t *testing.T) {
 		show.Status(rlhf.Status{Busy: hostile, Dir: hostile})
 		show.Runs([]rlhf.RunInfo{{Name: hostile, Data: []rlhf.DataInfo{{Name: hostile}}}})
 		show.Glossary(hostile)
+		tokens := []rlhf.Token{{Piece: hostile}, {Piece: hostile, LogP: -3, Rank: 2, Next: []rlhf.Guess{{Piece: hostile, LogP: -1}}}}
+		show.Reading(tokens)
+		show.Next(tokens)
+		show.Text(hostile)
+		show.Stream(hostile, func(yield func(string, error) bool) { yield(hostile, nil) })
 		show.Train(r)
 		if err := show.Watch(func(yield func(rlhf.Event, error) bool) {
 			_ = yield(rlhf.Event{Run: hostile, Kind: "ppo", Message: hostile, Samples: []rlhf.Sample{s}}, nil) &&
@@ -63,7 +127,7 @@ func TestHTMLIsEscaped(t *testing.T) {
 		}
 	})
 	// Tags and attributes that the package itself writes; anything else came in.
-	allowed := regexp.MustCompile(`^(</?(div|table|tr|th|td|b|span|br)( style="[a-z0-9:;.,%#() -]*")?>)$`)
+	allowed := regexp.MustCompile(`^(</?(div|table|tr|th|td|b|span|br)( title="[^"<>]*")?( style="[a-z0-9:;.,%#() -]*")?>)$`)
 	for _, s := range shown {
 		if s.HTML == "" {
 			continue
