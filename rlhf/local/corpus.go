@@ -33,7 +33,7 @@ type corpus struct {
 func (l *Lab) open(name string, rows int) (*corpus, error) {
 	c := &corpus{name: name, l: l}
 	if rlhf.Synthetic(name) {
-		kind, text, seeded := strings.Cut(name, ":")
+		_, text, seeded := strings.Cut(name, ":")
 		seed := uint64(0)
 		if seeded {
 			var err error
@@ -42,7 +42,7 @@ func (l *Lab) open(name string, rows int) (*corpus, error) {
 			}
 		}
 		c.world = synth.New(seed)
-		if kind == rlhf.SynthSmall {
+		if rlhf.World(name) == rlhf.SynthSmall {
 			c.world = synth.Small(seed)
 		}
 		return c, nil
@@ -193,18 +193,15 @@ func (c *corpus) judge(prompt, response string) *rlhf.Gold {
 }
 
 // verify refuses to go on with a run whose data has changed since it was made.
-func verify(name string, was []run.DataHash, now run.DataHash) error {
-	if len(was) != 1 || was[0].SHA256 != now.SHA256 {
-		return fmt.Errorf("local: run %q was made from other data: %q had %d rows then and %d now, or their content differs; restore the data, or start a new run under another name",
-			name, now.Name, sumRows(was), now.Rows)
+func verify(name string, was, now []run.DataHash) error {
+	if len(was) != len(now) {
+		return fmt.Errorf("local: run %q was made from %d corpora, of which %d are left; start a new run under another name", name, len(was), len(now))
+	}
+	for i := range was {
+		if was[i].SHA256 != now[i].SHA256 {
+			return fmt.Errorf("local: run %q was made from other data: %q had %d rows then and %d now, or their content differs; restore the data, or start a new run under another name",
+				name, now[i].Name, was[i].Rows, now[i].Rows)
+		}
 	}
 	return nil
-}
-
-func sumRows(ds []run.DataHash) int {
-	n := 0
-	for _, d := range ds {
-		n += d.Rows
-	}
-	return n
 }

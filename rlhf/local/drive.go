@@ -219,7 +219,7 @@ func (r *loadedRun) record(p rlhf.Point, samples []rlhf.Sample) error {
 
 // checkpoint writes the optimiser states unless the newest checkpoint has them.
 func (r *loadedRun) checkpoint() error {
-	if r.saved == r.done() && r.saved > 0 {
+	if r.saved == r.done() {
 		return nil
 	}
 	start := time.Now()

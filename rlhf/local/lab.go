@@ -20,6 +20,7 @@ import (
 
 	"hhrlhf/rlhf"
 	"hhrlhf/rlhf/internal/gx"
+	"hhrlhf/rlhf/lm"
 	"hhrlhf/rlhf/run"
 	"hhrlhf/rlhf/tokenizer"
 )
@@ -205,11 +206,14 @@ func (l *Lab) info(name string) (rlhf.RunInfo, error) {
 	for _, d := range m.Data {
 		info.Data = append(info.Data, rlhf.DataInfo{Name: d.Name, Rows: d.Rows, SHA256: d.SHA256})
 	}
-	var f facts
-	if err := readJSON(filepath.Join(r.Dir(), factsFile), &f); err != nil {
+	f, err := l.factsOf(name)
+	if err != nil {
 		return info, err
 	}
 	info.Planned, info.Params, info.Notes = f.Planned, f.Params, f.Notes
+	if f.Shape != (lm.Shape{}) {
+		info.Params, info.NonEmbedding = f.Shape.Params(), f.Shape.NonEmbedding()
+	}
 	return info, nil
 }
 
@@ -218,9 +222,22 @@ type facts struct {
 	Planned int      `json:"planned"`
 	Params  int64    `json:"params"`
 	Notes   []string `json:"notes,omitempty"`
+	// Of language models alone:
+	Shape    lm.Shape           `json:"shape,omitzero"`
+	Context  int                `json:"context,omitempty"` // tokens of a training row
+	Template tokenizer.Template `json:"template,omitzero"` // of a chat
 }
 
 const factsFile = "facts.json"
+
+func (l *Lab) factsOf(name string) (f facts, err error) {
+	r, err := l.store.Open(name)
+	if err != nil {
+		return f, err
+	}
+	defer r.Close()
+	return f, readJSON(filepath.Join(r.Dir(), factsFile), &f)
+}
 
 func readJSON(path string, v any) error {
 	b, err := os.ReadFile(path)

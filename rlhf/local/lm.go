@@ -4,65 +4,89 @@ import (
 	"fmt"
 	"iter"
 	"math"
-	"path/filepath"
+
+	"github.com/gomlx/gomlx/core/tensors"
 
 	"hhrlhf/rlhf"
 	"hhrlhf/rlhf/internal/fit"
+	"hhrlhf/rlhf/internal/gx"
 	"hhrlhf/rlhf/lm"
 	"hhrlhf/rlhf/run"
 	"hhrlhf/rlhf/tokenizer"
 )
 
-// lmRun is the handle, lmModel what is loaded behind it.
-type lmRun struct {
-	base
-	cfg rlhf.LM
-}
+// lmRun is the handle of every language model, lmModel what is loaded behind one
+// that is trained on text or as it was read from a file.
+type lmRun struct{ base }
 
 type lmModel struct {
-	*lm.Trainer
-	tok     *tokenizer.BPE
-	heldOut lm.Rows
-	held    []rlhf.Transcript
-	corpus  *corpus
+	*voice
+	trainer *lm.Trainer // nil: Untrained
+	source  *reading    // nil: Untrained
+	held    lm.Rows
+	bytes   int     // of the held-out text
 	unigram float64 // loss of the unigram model on the held-out tokens
-	talk    *speaker
 }
 
-func (m *lmModel) done() int                     { return m.State.Updates }
-func (m *lmModel) states() map[string]*fit.State { return map[string]*fit.State{"lm": m.State} }
-func (m *lmModel) names() map[string][]string {
-	return map[string][]string{"lm": lm.Names(m.Shape().Weights())}
+func (m *lmModel) done() int {
+	if m.trainer == nil {
+		return 0
+	}
+	return m.trainer.State.Updates
 }
-func (m *lmModel) close() { m.State.Free() }
+
+func (m *lmModel) states() map[string]*fit.State {
+	return map[string]*fit.State{"lm": m.trainer.State}
+}
+
+func (m *lmModel) names() map[string][]string {
+	return map[string][]string{"lm": lm.Names(m.Shape.Weights())}
+}
+
+func (m *lmModel) close() {
+	if m.trainer == nil {
+		gx.Free(m.live()...)
+		return
+	}
+	m.trainer.State.Free()
+	m.source.close()
+}
 
 func (m *lmModel) advance() (rlhf.Point, []rlhf.Sample, error) {
-	values, err := m.Step()
-	return rlhf.Point{Step: m.State.Updates, Values: values}, nil, err
+	if m.trainer == nil {
+		return rlhf.Point{}, nil, fmt.Errorf("local: %s is Untrained: it is the model of From as it is; make a run of another name with From and Planned > 0 to train it", m.Name)
+	}
+	values, err := m.trainer.Step()
+	return rlhf.Point{Step: m.done(), Values: values}, nil, err
 }
 
 // LM implements rlhf.Lab.
 func (l *Lab) LM(name string, cfg rlhf.LM) (rlhf.LMRun, error) {
+	cfg, err := onRung(cfg)
+	if err != nil {
+		return nil, err
+	}
 	cfg = cfg.Filled()
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	err := l.ensure(name, "lm", cfg.Seed, cfg, func(m *run.Manifest, f *facts) (func(string) error, error) {
-		c, err := l.open(cfg.Data, cfg.Rows)
+	err = l.ensure(name, "lm", cfg.Seed, cfg, func(m *run.Manifest, f *facts) (func(string) error, error) {
+		if cfg.From != "" {
+			return l.makeFrom(cfg, m, f)
+		}
+		src, err := l.openReading(cfg)
 		if err != nil {
 			return nil, err
 		}
-		train, _, info, err := c.transcripts(cfg)
+		defer src.close()
+		tok, err := tokenizer.TrainBPE(src.sample(), cfg.Vocab)
 		if err != nil {
 			return nil, err
 		}
-		tok, err := tokenizer.TrainBPE(texts(train), cfg.Vocab)
-		if err != nil {
-			return nil, err
-		}
-		m.Data, m.Tokenizer = []run.DataHash{info}, tok.Hash()
-		f.Planned, f.Params, f.Notes = cfg.Planned, lmShape(cfg, tok).Params(), c.notes
-		return tok.Save, nil
+		f.Shape = lm.Shape{Vocab: tok.VocabSize(), Width: cfg.Width, Layers: cfg.Layers, Heads: cfg.Heads, Context: cfg.Context}
+		f.Context, f.Planned, f.Notes = cfg.Context, cfg.Planned, src.notes
+		m.Data, m.Tokenizer = src.info, tok.Hash()
+		return tok.Save, f.Shape.Check()
 	})
 	if err != nil {
 		return nil, err
@@ -70,65 +94,152 @@ func (l *Lab) LM(name string, cfg rlhf.LM) (rlhf.LMRun, error) {
 	return l.OpenLM(name)
 }
 
-// texts yields the transcripts as text, for training a tokenizer.
-func texts(ts []rlhf.Transcript) iter.Seq[string] {
-	return func(yield func(string) bool) {
-		for _, t := range ts {
-			if !yield(t.String()) {
-				return
-			}
+// onRung sets the layers, width and heads of a rung of the ladder where they are
+// not set.
+func onRung(cfg rlhf.LM) (rlhf.LM, error) {
+	if cfg.Rung == "" || cfg.From != "" {
+		return cfg, nil
+	}
+	s, err := lm.Size(cfg.Rung)
+	if err != nil {
+		return cfg, fmt.Errorf("lm: Rung = %q: %w", cfg.Rung, err)
+	}
+	for _, f := range []struct {
+		field *int
+		rung  int
+	}{{&cfg.Layers, s.Layers}, {&cfg.Width, s.Width}, {&cfg.Heads, s.Heads}} {
+		if *f.field == 0 {
+			*f.field = f.rung
 		}
 	}
+	return cfg, nil
 }
 
-// lmShape is the decoder's shape; the tokenizer may have ended with fewer
-// entries than asked for.
-func lmShape(cfg rlhf.LM, tok tokenizer.Tokenizer) lm.Shape {
-	return lm.Shape{Vocab: tok.VocabSize(), Width: cfg.Width, Layers: cfg.Layers, Heads: cfg.Heads, Context: cfg.Context}
+// rowTokens bounds the rows on which a model with a long context is trained, unless
+// Context says otherwise.
+const rowTokens = 256
+
+// makeFrom makes a run of the model that From names.
+func (l *Lab) makeFrom(cfg rlhf.LM, m *run.Manifest, f *facts) (func(string) error, error) {
+	from, err := l.OpenModel(cfg.From)
+	if err != nil {
+		return nil, fmt.Errorf("lm: From = %q: %w", cfg.From, err)
+	}
+	f.Shape, f.Template, f.Planned, f.Context = from.Shape, from.Template, cfg.Planned, min(from.Shape.Context, rowTokens)
+	if cfg.Context > from.Shape.Context {
+		return nil, fmt.Errorf("lm: Context = %d, more than the %d tokens that %s reads", cfg.Context, from.Shape.Context, cfg.From)
+	}
+	if cfg.Context > 0 {
+		f.Context = cfg.Context
+	}
+	m.Tokenizer = from.Tokenizer.Hash()
+	if from.Family == FamilyRun {
+		m.Parents = []string{cfg.From}
+	}
+	if cfg.Planned != rlhf.Untrained {
+		src, err := l.openReading(cfg)
+		if err != nil {
+			return nil, err
+		}
+		defer src.close()
+		m.Data, f.Notes = src.info, src.notes
+	}
+	return saver(from.Tokenizer), nil
+}
+
+// saver returns the function that writes a tokenizer into a run's folder.
+func saver(tok tokenizer.Tokenizer) func(dir string) error {
+	s, ok := tok.(interface{ Save(dir string) error })
+	if !ok {
+		return func(string) error { return fmt.Errorf("local: a tokenizer of type %T cannot be saved", tok) }
+	}
+	return s.Save
 }
 
 // OpenLM implements rlhf.Lab.
 func (l *Lab) OpenLM(name string) (rlhf.LMRun, error) {
+	kind, err := l.kindOf(name)
+	if err != nil {
+		return nil, err
+	}
 	h := &lmRun{}
-	var err error
-	if h.base, err = l.handle(name, "lm", &h.cfg, loadLM); err != nil {
+	if kind == "distill" {
+		h.base, err = l.handle(name, kind, new(rlhf.Distill), loadDistill)
+	} else {
+		h.base, err = l.handle(name, "lm", new(rlhf.LM), loadLM)
+	}
+	if err != nil {
 		return nil, err
 	}
 	return h, nil
 }
 
+// startOfLM returns the weights that a run begins with: those of From, or fresh
+// ones.
+func (l *Lab) startOfLM(cfg rlhf.LM, shape lm.Shape) ([]*tensors.Tensor, error) {
+	if cfg.From == "" {
+		return lm.Init(l.be, shape.Weights(), run.Seed(cfg.Seed).Stream("lm/init", 0))
+	}
+	from, err := l.OpenModel(cfg.From)
+	if err != nil {
+		return nil, fmt.Errorf("lm: From = %q: %w", cfg.From, err)
+	}
+	if from.Shape != shape {
+		return nil, fmt.Errorf("lm: From = %q is another model than when the run was made: it has the shape %+v, then %+v", cfg.From, from.Shape, shape)
+	}
+	return from.Weights()
+}
+
 func loadLM(l *Lab, name string, say func(string)) (*loadedRun, error) {
 	var cfg rlhf.LM
-	r, _, err := l.openKind(name, "lm", &cfg)
+	r, f, err := l.openKind(name, "lm", &cfg)
 	if err != nil {
 		return nil, err
+	}
+	g, err := l.language(name)
+	if err != nil {
+		return nil, err
+	}
+	tok := g.tok
+	if cfg.Planned == rlhf.Untrained {
+		say("reading " + cfg.From)
+		weights, err := l.startOfLM(cfg, f.Shape)
+		if err != nil {
+			return nil, err
+		}
+		m := &lmModel{voice: l.newVoice(name, g, func() []*tensors.Tensor { return weights })}
+		return &loadedRun{trainee: m, disk: r}, nil
 	}
 	say("reading " + cfg.Data)
-	c, err := l.open(cfg.Data, cfg.Rows)
+	src, err := l.openReading(cfg)
 	if err != nil {
 		return nil, err
 	}
-	train, held, info, err := c.transcripts(cfg)
+	if err := verify(name, r.Manifest().Data, src.info); err != nil {
+		return nil, err
+	}
+	weights, err := l.startOfLM(cfg, f.Shape)
 	if err != nil {
 		return nil, err
 	}
-	if err := verify(name, r.Manifest().Data, info); err != nil {
-		return nil, err
-	}
-	tok, err := l.tokenizerOf(name)
+	seed := run.Seed(cfg.Seed)
+	rows, err := src.rows(tok, f.Context, cfg.Batch, seed)
 	if err != nil {
 		return nil, err
 	}
-	cfg.Vocab = tok.VocabSize()
-	rows := lm.Pack(encode(tok, train), cfg.Context, tok.Pad())
-	t, err := lm.NewTrainer(l.be, cfg, rows, run.Seed(cfg.Seed).Stream)
+	tr := lm.Training{Accumulate: cfg.Accumulate, Checkpointing: cfg.Checkpointing, Precision: cfg.Precision}
+	t, err := lm.NewTrainerFrom(l.be, f.Shape, weights, cfg, tr, rows)
 	if err != nil {
 		return nil, err
 	}
-	heldIDs := encode(tok, held)
-	m := &lmModel{Trainer: t, tok: tok, corpus: c, held: held, heldOut: lm.Pack(heldIDs, cfg.Context, tok.Pad()),
-		unigram: unigram(encode(tok, train), heldIDs, cfg.Vocab)}
-	m.talk = newSpeaker(l, t.Shape(), tok)
+	m := &lmModel{trainer: t, source: src}
+	m.voice = l.newVoice(name, g, func() []*tensors.Tensor { return t.State.Params })
+	m.voice.judge = src.judge
+	train, held := src.encode(tok, src.train), src.encode(tok, src.held)
+	m.held, m.unigram = lm.Pack(held, f.Context, tok.Pad()), unigram(train, held, f.Shape.Vocab)
+	for _, text := range src.held {
+		m.bytes += len(text)
+	}
 	return l.resume(r, m)
 }
 
@@ -153,30 +264,20 @@ func (l *Lab) resume(r *run.Run, t trainee) (*loadedRun, error) {
 }
 
 // tokenizerOf reads a run's tokenizer and checks it against the manifest.
-func (l *Lab) tokenizerOf(name string) (*tokenizer.BPE, error) {
+func (l *Lab) tokenizerOf(name string) (tokenizer.Tokenizer, error) {
 	r, err := l.store.Open(name)
 	if err != nil {
 		return nil, err
 	}
 	defer r.Close()
-	tok, err := tokenizer.Load(r.Dir())
+	tok, err := tokenizer.Open(r.Dir())
 	if err != nil {
 		return nil, err
 	}
 	if m := r.Manifest(); tok.Hash() != m.Tokenizer {
-		return nil, fmt.Errorf("local: run %q: %s has hash %.12s, the manifest says %.12s: the file was changed", name,
-			filepath.Join(r.Dir(), "tokenizer.json"), tok.Hash(), m.Tokenizer)
+		return nil, fmt.Errorf("local: run %q: the tokenizer in %s has hash %.12s, the manifest says %.12s: the file was changed", name, r.Dir(), tok.Hash(), m.Tokenizer)
 	}
 	return tok, nil
-}
-
-func encode(tok tokenizer.Tokenizer, ts []rlhf.Transcript) [][]int32 {
-	out := make([][]int32, len(ts))
-	for i, t := range ts {
-		prompt, response := tokenizer.EncodeTranscript(tok, t)
-		out[i] = append(prompt, response...)
-	}
-	return out
 }
 
 // unigram is the mean loss on held of a model that knows only how often each
@@ -205,18 +306,30 @@ func unigram(train, held [][]int32, vocab int) float64 {
 // Evaluate implements rlhf.LMRun.
 func (h *lmRun) Evaluate() (rlhf.LMEval, error) {
 	var e rlhf.LMEval
-	err := h.with("evaluating", func(r *loadedRun) error {
-		m := r.trainee.(*lmModel)
-		loss, se, n, err := m.Trainer.Evaluate(m.heldOut)
-		if err != nil {
-			return err
-		}
-		bytes := 0
-		for _, t := range m.held {
-			bytes += len(t.String())
-		}
-		e = rlhf.LMEval{Step: m.done(), Tokens: n, Loss: loss, SE: se, PerByte: loss * float64(n) / float64(bytes), Baseline: m.unigram}
-		return nil
+	err := h.with("evaluating", func(r *loadedRun) (err error) {
+		e, err = h.speaker(r).evaluate()
+		e.Step = r.done()
+		return err
+	})
+	return e, err
+}
+
+func (m *lmModel) evaluate() (rlhf.LMEval, error) {
+	if m.trainer == nil {
+		return rlhf.LMEval{}, fmt.Errorf("local: %s was not trained here and has no held-out data of its own; use EvaluateOn with data of your choice", m.Name)
+	}
+	e, err := m.measure(m.held, m.bytes)
+	e.Baseline = m.unigram
+	return e, err
+}
+
+// EvaluateOn implements rlhf.LMRun.
+func (h *lmRun) EvaluateOn(data string, rows int) (rlhf.LMEval, error) {
+	var e rlhf.LMEval
+	err := h.with("evaluating", func(r *loadedRun) (err error) {
+		e, err = h.speaker(r).evaluateOn(data, rows)
+		e.Step = r.done()
+		return err
 	})
 	return e, err
 }
@@ -224,11 +337,59 @@ func (h *lmRun) Evaluate() (rlhf.LMEval, error) {
 // Sample implements rlhf.LMRun.
 func (h *lmRun) Sample(prompts []string, o rlhf.Sampling) ([]rlhf.Sample, error) {
 	var out []rlhf.Sample
-	err := h.with("sampling from", func(r *loadedRun) error {
-		m := r.trainee.(*lmModel)
-		var err error
-		out, err = m.talk.answer(m.State.Params, prompts, o, m.corpus.judge)
+	err := h.with("sampling from", func(r *loadedRun) (err error) {
+		out, err = h.speaker(r).answer(prompts, o)
 		return err
 	})
 	return out, err
+}
+
+// Read implements rlhf.LMRun.
+func (h *lmRun) Read(text string) ([]rlhf.Token, error) {
+	var out []rlhf.Token
+	err := h.with("reading with", func(r *loadedRun) (err error) {
+		out, err = h.speaker(r).read(text)
+		return err
+	})
+	return out, err
+}
+
+// Stream implements rlhf.LMRun.
+func (h *lmRun) Stream(prompt string, o rlhf.Sampling) iter.Seq2[string, error] {
+	return h.write(func(s speaker) iter.Seq2[string, error] { return s.stream(prompt, o) })
+}
+
+// Chat implements rlhf.LMRun.
+func (h *lmRun) Chat(turns []rlhf.Turn, o rlhf.Sampling) iter.Seq2[string, error] {
+	return h.write(func(s speaker) iter.Seq2[string, error] { return s.chat(turns, o) })
+}
+
+// write yields the pieces of a text with the run loaded and the device held.
+func (h *lmRun) write(pieces func(s speaker) iter.Seq2[string, error]) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		stopped := false
+		err := h.with("sampling from", func(r *loadedRun) error {
+			for text, err := range pieces(h.speaker(r)) {
+				if err == nil {
+					err = h.lab.ctx.Err()
+				}
+				if err != nil {
+					return err
+				}
+				if stopped = !yield(text, nil); stopped {
+					break
+				}
+			}
+			return nil
+		})
+		if err != nil && !stopped {
+			yield("", err)
+		}
+	}
+}
+
+func (h *lmRun) speaker(r *loadedRun) speaker {
+	s := r.trainee.(speaker)
+	s.in(h.lab)
+	return s
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/gomlx/gomlx/core/tensors"
 
@@ -18,8 +19,12 @@ import (
 	"hhrlhf/rlhf/tokenizer"
 )
 
-// FamilyRun is Model.Family of a run of this lab.
-const FamilyRun = "run"
+// Model.Family of a run of this lab: of one that was trained from fresh weights,
+// and of one that began as a pretrained checkpoint.
+const (
+	FamilyRun        = "run"
+	FamilyPretrained = "run from a checkpoint"
+)
 
 // A Model is a language model that can be asked, wherever it comes from: a run of
 // this lab, or a pretrained checkpoint. Its description is there at once; the
@@ -85,39 +90,41 @@ func (m *Model) fromRun() error {
 		return err
 	}
 	defer r.Close()
-	trunk, state := m.Name, "lm"
-	switch kind := r.Manifest().Kind; kind {
-	case "lm":
-	case "ppo":
+	if kind := r.Manifest().Kind; kind == "ppo" {
 		var cfg rlhf.PPO
 		if err := run.DecodeConfig(r.Manifest().Config, &cfg); err != nil {
 			return fmt.Errorf("local: run %q: %w", m.Name, err)
 		}
-		trunk, state = cfg.Policy, "policy"
-	default:
+		g, err := l.language(cfg.Policy)
+		if err != nil {
+			return err
+		}
+		m.speaks(g, func() ([]*tensors.Tensor, error) {
+			ws, _, err := l.weightsOf(m.Name, "policy", g.shape.Weights())
+			return ws, err
+		})
+	} else if slices.Contains(languageKinds, kind) {
+		g, err := l.language(m.Name)
+		if err != nil {
+			return err
+		}
+		m.speaks(g, func() ([]*tensors.Tensor, error) { return l.weightsOfLanguage(m.Name) })
+	} else {
 		return fmt.Errorf("local: run %q is of kind %q, which writes no text; name a language model or a policy", m.Name, kind)
 	}
-	var cfg rlhf.LM
-	tr, _, err := l.openKind(trunk, "lm", &cfg)
-	if err != nil {
-		return err
-	}
-	tr.Close()
-	tok, err := l.tokenizerOf(trunk)
-	if err != nil {
-		return err
-	}
-	m.Path, m.Family, m.Tokenizer, m.Shape = r.Dir(), FamilyRun, tok, lmShape(cfg, tok)
-	m.bytes = 4 * m.Shape.Params()
+	m.Path = r.Dir()
 	if info, err := l.info(m.Name); err == nil {
 		m.Step = info.Step
 	}
-	m.read = func() ([]*tensors.Tensor, error) {
-		ws, step, err := l.weightsOf(m.Name, state, m.Shape.Weights())
-		m.Step = step
-		return ws, err
-	}
 	return nil
+}
+
+// speaks makes the model one of a run's language, with the weights that read reads.
+func (m *Model) speaks(g *language, read func() ([]*tensors.Tensor, error)) {
+	m.Shape, m.Tokenizer, m.Template, m.read, m.bytes = g.shape, g.tok, g.template, read, 4*g.shape.Params()
+	if m.Family = FamilyPretrained; g.ours {
+		m.Family = FamilyRun
+	}
 }
 
 // fromFiles describes the checkpoint of the model's name.

@@ -48,10 +48,7 @@ func (l *Lab) PM(name string, cfg rlhf.PM) (rlhf.PMRun, error) {
 		return nil, err
 	}
 	err = l.ensure(name, "pm", cfg.Seed, cfg, func(m *run.Manifest, f *facts) (func(string) error, error) {
-		tok, err := l.tokenizerOf(cfg.LM)
-		if err != nil {
-			return nil, err
-		}
+		tok := trunk.tok
 		c, err := l.open(cfg.Data, cfg.Rows)
 		if err != nil {
 			return nil, err
@@ -62,8 +59,8 @@ func (l *Lab) PM(name string, cfg rlhf.PM) (rlhf.PMRun, error) {
 		}
 		pairs, notes := pm.Encode(tok, train, cfg.Context)
 		f.Notes = append(c.notes, notes...)
-		if !rlhf.Synthetic(cfg.Data) && cfg.Data == trunk.Data && cfg.HeldOut > trunk.HeldOut {
-			f.Notes = append(f.Notes, fmt.Sprintf("%s held out %v of the prompts, this run %v: the trunk has read some of the chosen responses that are evaluated", cfg.LM, trunk.HeldOut, cfg.HeldOut))
+		if !rlhf.Synthetic(cfg.Data) && cfg.Data == trunk.data && cfg.HeldOut > trunk.heldOut {
+			f.Notes = append(f.Notes, fmt.Sprintf("%s held out %v of the prompts, this run %v: the trunk has read some of the chosen responses that are evaluated", cfg.LM, trunk.heldOut, cfg.HeldOut))
 		}
 		if f.Planned = cfg.Planned; f.Planned == 0 {
 			f.Planned = pm.StepsPerEpoch(len(pairs), cfg.Batch)
@@ -72,9 +69,9 @@ func (l *Lab) PM(name string, cfg rlhf.PM) (rlhf.PMRun, error) {
 			return nil, fmt.Errorf("local: %d training comparisons fit, fewer than Batch = %d", len(pairs), cfg.Batch)
 		}
 		m.Data, m.Tokenizer, m.Parents = []run.DataHash{info}, tok.Hash(), []string{cfg.LM}
-		f.Params = lm.Count(lmShape(trunk, tok).ScalarWeights())
+		f.Params = lm.Count(trunk.shape.ScalarWeights())
 		// The trunk is read now, so that later training of the LM run changes nothing here.
-		return tok.Save, nil
+		return saver(tok), nil
 	})
 	if err != nil {
 		return nil, err
@@ -83,21 +80,19 @@ func (l *Lab) PM(name string, cfg rlhf.PM) (rlhf.PMRun, error) {
 }
 
 // fillPM completes a configuration from its trunk's.
-func (l *Lab) fillPM(cfg rlhf.PM) (rlhf.PM, rlhf.LM, error) {
-	var trunk rlhf.LM
+func (l *Lab) fillPM(cfg rlhf.PM) (rlhf.PM, *language, error) {
 	if cfg.LM == "" {
-		return cfg, trunk, cfg.Filled().Validate()
+		return cfg, nil, cfg.Filled().Validate()
 	}
-	r, _, err := l.openKind(cfg.LM, "lm", &trunk)
+	trunk, err := l.language(cfg.LM)
 	if err != nil {
 		return cfg, trunk, fmt.Errorf("local: the trunk LM = %q: %w", cfg.LM, err)
 	}
-	r.Close()
 	if cfg.Data == "" {
-		cfg.Data = trunk.Data
+		cfg.Data = transcriptsOf(trunk.data)
 	}
 	if cfg.Context == 0 {
-		cfg.Context = trunk.Context
+		cfg.Context = trunk.context
 	}
 	return cfg.Filled(), trunk, nil
 }
@@ -127,7 +122,7 @@ func loadPM(l *Lab, name string, say func(string)) (*loadedRun, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := verify(name, r.Manifest().Data, info); err != nil {
+	if err := verify(name, r.Manifest().Data, []run.DataHash{info}); err != nil {
 		return nil, err
 	}
 	model, err := l.newPM(name, cfg)
@@ -150,18 +145,16 @@ func loadPM(l *Lab, name string, say func(string)) (*loadedRun, error) {
 // newPM makes the model of a run as it was before its first step: the trunk of
 // its LM and a zero head. Checkpoints of the run replace the weights.
 func (l *Lab) newPM(name string, cfg rlhf.PM) (*pm.Model, error) {
-	var trunk rlhf.LM
-	r, _, err := l.openKind(cfg.LM, "lm", &trunk)
+	trunk, err := l.language(cfg.LM)
 	if err != nil {
 		return nil, fmt.Errorf("local: run %q: its trunk: %w", name, err)
 	}
-	r.Close()
 	tok, err := l.sameTokenizer(name, cfg.LM)
 	if err != nil {
 		return nil, err
 	}
-	shape := lmShape(trunk, tok)
-	weights, _, err := l.weightsOf(cfg.LM, "lm", shape.Weights())
+	shape := trunk.shape
+	weights, err := l.weightsOfLanguage(cfg.LM)
 	if err != nil {
 		return nil, err
 	}
@@ -174,7 +167,7 @@ func (l *Lab) newPM(name string, cfg rlhf.PM) (*pm.Model, error) {
 
 // sameTokenizer returns the tokenizer of run a if run b has the same one and the
 // same template; the error names both sides.
-func (l *Lab) sameTokenizer(a, b string) (*tokenizer.BPE, error) {
+func (l *Lab) sameTokenizer(a, b string) (tokenizer.Tokenizer, error) {
 	ra, err := l.store.Open(a)
 	if err != nil {
 		return nil, err

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/gomlx/gomlx/core/tensors"
+
 	"hhrlhf/rlhf"
 	"hhrlhf/rlhf/internal/fit"
 	"hhrlhf/rlhf/internal/gx"
@@ -30,7 +32,7 @@ type ppoModel struct {
 	corpus *corpus
 	held   []ppo.Prompt
 	scorer *pm.Model
-	talk   *speaker
+	talk   *voice
 	free   func()
 }
 
@@ -102,12 +104,10 @@ func (l *Lab) PPO(name string, cfg rlhf.PPO) (rlhf.PPORun, error) {
 		if err != nil {
 			return nil, err
 		}
-		var base rlhf.LM
-		r, _, err := l.openKind(cfg.Policy, "lm", &base)
+		policy, err := l.language(cfg.Policy)
 		if err != nil {
 			return nil, fmt.Errorf("local: Policy = %q: %w", cfg.Policy, err)
 		}
-		r.Close()
 		c, err := l.open(cfg.Data, cfg.Rows)
 		if err != nil {
 			return nil, err
@@ -123,14 +123,14 @@ func (l *Lab) PPO(name string, cfg rlhf.PPO) (rlhf.PPORun, error) {
 		if _, _, err = fitPrompts(tok, held, cfg.Prompt); err != nil {
 			return nil, err
 		}
-		shape := lmShape(base, tok)
+		shape := policy.shape
 		if n := cfg.Prompt + cfg.Response; n > shape.Context {
 			return nil, fmt.Errorf("ppo: Prompt + Response = %d tokens, more than the context of %q, %d; lower them or train a language model with a larger Context", n, cfg.Policy, shape.Context)
 		}
 		m.Data, m.Tokenizer, m.Parents = []run.DataHash{info}, tok.Hash(), []string{cfg.Policy, cfg.PM}
 		f.Planned, f.Params = cfg.Planned, shape.Params()+lm.Count(shape.ScalarWeights())
 		f.Notes = append(c.notes, notes...)
-		return tok.Save, nil
+		return saver(tok), nil
 	})
 	if err != nil {
 		return nil, err
@@ -190,7 +190,7 @@ func loadPPO(l *Lab, name string, say func(string)) (*loadedRun, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := verify(name, r.Manifest().Data, info); err != nil {
+	if err := verify(name, r.Manifest().Data, []run.DataHash{info}); err != nil {
 		return nil, err
 	}
 	say("loading " + cfg.Policy + " and " + cfg.PM)
@@ -213,11 +213,11 @@ func loadPPO(l *Lab, name string, say func(string)) (*loadedRun, error) {
 	if err != nil {
 		return nil, err
 	}
-	policy, _, err := l.weightsOf(cfg.Policy, "lm", scorer.Shape.Weights())
+	policy, err := l.weightsOfLanguage(cfg.Policy)
 	if err != nil {
 		return nil, err
 	}
-	reference, _, err := l.weightsOf(cfg.Policy, "lm", scorer.Shape.Weights())
+	reference, err := l.weightsOfLanguage(cfg.Policy)
 	if err != nil {
 		return nil, err
 	}
@@ -230,7 +230,13 @@ func loadPPO(l *Lab, name string, say func(string)) (*loadedRun, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &ppoModel{Trainer: t, shape: scorer.Shape, corpus: c, scorer: scorer, talk: newSpeaker(l, scorer.Shape, scorer.Tok)}
+	base, err := l.language(cfg.Policy)
+	if err != nil {
+		return nil, err
+	}
+	m := &ppoModel{Trainer: t, shape: scorer.Shape, corpus: c, scorer: scorer}
+	m.talk = l.newVoice(name, base, func() []*tensors.Tensor { return t.Policy.Params })
+	m.talk.judge = c.judge
 	m.free = func() { gx.Free(append(reference, scorer.Weights...)...) }
 	if m.held, _, err = fitPrompts(scorer.Tok, held, cfg.Prompt); err != nil {
 		return nil, err
@@ -290,7 +296,8 @@ func (h *ppoRun) Update(b *rlhf.Batch) (rlhf.Point, error) {
 func (h *ppoRun) Sample(prompts []string, o rlhf.Sampling) ([]rlhf.Sample, error) {
 	var out []rlhf.Sample
 	err := h.phase("sampling from", func(m *ppoModel, _ *loadedRun) (err error) {
-		out, err = m.talk.answer(m.Policy.Params, prompts, o, m.corpus.judge)
+		m.talk.in(h.lab)
+		out, err = m.talk.answer(prompts, o)
 		return err
 	})
 	return out, err
