@@ -194,10 +194,13 @@ func (m *Model) stop(g Generation) int32 {
 }
 
 // GenerateBytes estimates the memory of the process while rows prompts of at most
-// prompt tokens are continued; the loop carries a second copy of the weights.
+// prompt tokens are continued. The loop carries a second copy of the weights; logits
+// are made of the last token only.
 func (m *Model) GenerateBytes(rows, prompt int, g Generation) int64 {
-	width := promptWidth(prompt, m.Shape.Context)
-	return m.bytes + m.Shape.Memory(min(rows, generateRows), width+g.maxTokens(), false) + programBytes
+	rows = min(rows, generateRows)
+	tokens := promptWidth(prompt, m.Shape.Context-g.maxTokens()) + g.maxTokens()
+	logits := 8 * int64(m.Shape.Vocab) * int64(rows)
+	return m.bytes + m.Shape.Memory(rows, tokens, false) - logits*int64(tokens-2) + programBytes
 }
 
 // promptWidth is the width that prompts of n tokens are padded to: 32, 128, 512

@@ -58,7 +58,10 @@ the peak of resident memory in MiB.`,
 			fs.IntVar(&f.most, "most", 0, "samples at most (default four times -n)")
 			fs.BoolVar(&f.asJSON, "json", false, "print one JSON object on standard output")
 			fs.BoolVar(&f.asBench, "benchfmt", false, "print the format of Go benchmarks, for benchstat")
-			return func(ctx context.Context, _ []string) error { return runBench(ctx, f, out, progress) }
+			return func(ctx context.Context, _ []string) error {
+				endsAtSecond(ctx)
+				return runBench(ctx, f, out, progress)
+			}
 		},
 	}
 }
@@ -89,17 +92,17 @@ func runBench(ctx context.Context, f benchFlags, out, lines io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if _, err := pjrt.Backend(ctx, os.Stderr); err != nil { // installs the plugin where it is missing
-		return err
-	}
-	if err := readyEnviron(d); err != nil {
-		return err
-	}
 	path := ""
 	if f.model != "" {
 		if path, err = setup.Models(d, lines).Path(ctx, f.model); err != nil {
 			return fmt.Errorf("bench: %w", err)
 		}
+	}
+	if _, err := pjrt.Backend(ctx, os.Stderr); err != nil { // installs the plugin where it is missing
+		return err
+	}
+	if err := readyEnviron(d); err != nil {
+		return err
 	}
 	spec := os.Getenv("GOMLX_BACKEND")
 	p := newProgress(lines, "bench")

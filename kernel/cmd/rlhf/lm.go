@@ -179,7 +179,10 @@ the transformers library, and rlhf lm itself, open.
 			var f modelFlags
 			f.bind(fs)
 			out := fs.String("o", "", "`folder` to write, new or empty (required)")
-			return func(ctx context.Context, _ []string) error { return runExport(ctx, s, f, *out) }
+			return func(ctx context.Context, _ []string) error {
+				endsAtSecond(ctx)
+				return runExport(ctx, s, f, *out)
+			}
 		},
 	}
 }

@@ -20,7 +20,8 @@ import (
 type chatFlags struct {
 	modelFlags
 	generationFlags
-	system string
+	system  string
+	context int
 }
 
 func chatCommand(s shell) command {
@@ -28,9 +29,9 @@ func chatCommand(s shell) command {
 		name: "lm chat", short: "talk to a model",
 		long: `
 A line is what you say; the answer comes token by token. Ctrl-C breaks an answer off
-and keeps what was said of it; ctrl-D, or ctrl-C at the prompt, ends. Where the
-conversation no longer fits into the model's context, its oldest turns are left out,
-and you are told.
+and keeps what was said of it; ctrl-D, or ctrl-C at the prompt, ends. Where
+conversation and answer no longer fit into -context tokens, the oldest turns are left
+out, and you are told.
 
   rlhf lm chat -model smollm2
   rlhf lm chat -model smollm2 -system 'Answer in one sentence.' -temperature 0
@@ -47,6 +48,7 @@ and how many old turns were left out.` + "\n" + modelNames,
 			f.modelFlags.bind(fs)
 			f.generationFlags.bind(fs, 0.7, 256)
 			fs.StringVar(&f.system, "system", "", "`text` of a system turn before the conversation")
+			fs.IntVar(&f.context, "context", 2048, "`tokens` of conversation and answer, at most the model's context; reading a long one takes time and memory")
 			return func(ctx context.Context, _ []string) error { return runChat(ctx, s, f) }
 		},
 	}
@@ -72,19 +74,23 @@ func runChat(ctx context.Context, s shell, f chatFlags) error {
 	defer m.Close()
 	a := m.About()
 	f.Chat = true
-	if f.MaxTokens >= a.Shape.Context {
-		f.MaxTokens = a.Shape.Context / 2
-		fmt.Fprintf(s.err, "%s: %s has a context of %d tokens, so an answer gets at most %d\n", command, f.model, a.Shape.Context, f.MaxTokens)
+	f.context = min(f.context, a.Shape.Context)
+	if f.context < 2 {
+		return fmt.Errorf("%s: -context %d, want 2 or more tokens", command, f.context)
 	}
-	if err := f.load(s, m, command, m.GenerateBytes(1, a.Shape.Context-f.MaxTokens, f.Generation), "take fewer -max-tokens"); err != nil {
+	if f.MaxTokens >= f.context {
+		f.MaxTokens = f.context / 2
+		fmt.Fprintf(s.err, "%s: conversation and answer have %d tokens together, so an answer gets at most %d\n", command, f.context, f.MaxTokens)
+	}
+	if err := f.load(s, m, command, m.GenerateBytes(1, f.context-f.MaxTokens, f.Generation), "take a smaller -context"); err != nil {
 		return err
 	}
 	interrupts := make(chan os.Signal, 1)
 	signal.Notify(interrupts, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(interrupts)
-	c := &chat{shell: s, flags: f, model: m, room: a.Shape.Context - f.MaxTokens, interrupts: interrupts}
+	c := &chat{shell: s, flags: f, model: m, room: f.context - f.MaxTokens, interrupts: interrupts}
 	if !f.asJSON {
-		fmt.Fprintf(s.err, "%s, %s parameters, context %d tokens. /reset begins anew, ctrl-D ends.\n", a.Name, count(a.Params), a.Shape.Context)
+		fmt.Fprintf(s.err, "%s, %s parameters, %d tokens of conversation. /reset begins anew, ctrl-D ends.\n", a.Name, count(a.Params), f.context)
 	}
 	if a.Template == "" && a.Family != local.FamilyRun {
 		fmt.Fprintf(s.err, "%s has no chat template, so it sees the paper's Human and Assistant\n", a.Name)

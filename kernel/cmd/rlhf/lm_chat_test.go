@@ -15,7 +15,7 @@ func TestChat(t *testing.T) {
 	if got := d.out.String(); got != "HELLO THERE\nAGAIN\n" {
 		t.Errorf("answers %q", got)
 	}
-	for _, want := range []string{"echo, 1.5M parameters, context 100 tokens", "(a new conversation)", "(there is no /fly;"} {
+	for _, want := range []string{"echo, 1.5M parameters, 100 tokens of conversation", "(a new conversation)", "(there is no /fly;"} {
 		if !strings.Contains(d.err.String(), want) {
 			t.Errorf("said %q, want %q in it", d.err.String(), want)
 		}
@@ -60,6 +60,21 @@ func TestChatOverflows(t *testing.T) {
 	}
 	if !strings.Contains(d.err.String(), "say it in fewer words") || d.out.String() != "SHORT\n" {
 		t.Errorf("a line that never fits: %q, then %q", d.err.String(), d.out.String())
+	}
+}
+
+// An answer longer than the context gets half of it; a smaller -context than the
+// model's is kept to.
+func TestChatContext(t *testing.T) {
+	d := newDesk(strings.NewReader(strings.Repeat("z", 12) + "\n"))
+	if err := d.run(t, "chat -model echo -context 20 -max-tokens 50"); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(d.err.String(), "20 tokens together, so an answer gets at most 10") || !strings.Contains(d.err.String(), "say it in fewer words") {
+		t.Errorf("said %q", d.err.String())
+	}
+	if err := newDesk(nil).run(t, "chat -model echo -context 1"); err == nil || !strings.Contains(err.Error(), "-context 1, want 2 or more") {
+		t.Errorf("error %v", err)
 	}
 }
 

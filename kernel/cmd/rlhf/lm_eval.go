@@ -65,6 +65,7 @@ before it.` + "\n" + modelNames,
 					}
 					f.data = args[0]
 				}
+				endsAtSecond(ctx)
 				return runEval(ctx, s, f)
 			}
 		},

@@ -67,7 +67,10 @@ model ended by itself.` + "\n" + modelNames,
 			fs.IntVar(&f.n, "n", 1, "continuations of each prompt")
 			fs.BoolVar(&f.chat, "chat", false, "the prompts are a user's words")
 			fs.StringVar(&f.system, "system", "", "with -chat, `text` of a system turn before them")
-			return func(ctx context.Context, _ []string) error { return runSample(ctx, s, f) }
+			return func(ctx context.Context, _ []string) error {
+				endsAtSecond(ctx)
+				return runSample(ctx, s, f)
+			}
 		},
 	}
 }

@@ -41,8 +41,8 @@ func trainCommand(s shell) command {
 		name: "lm train", short: "train a language model, or go on with one",
 		long: `
 Trains a run: its tokenizer, its weights and its history are kept under -name, and
-notebooks see it. Ctrl-C stops after the step in progress, which is kept; the same
-command, or rlhf lm train -name NAME alone, goes on from there to the same weights
+notebooks see it. Ctrl-C stops after the step in progress, which is kept (a second
+one at once, at the last checkpoint); the same command, or rlhf lm train -name NAME alone, goes on from there to the same weights
 bit for bit (on the CPU).
 
   rlhf lm train -name first -size tiny                     the synthetic world, a minute
@@ -86,6 +86,7 @@ Rungs of -shape: ` + strings.Join(lm.Sizes(), ", ") + ` (parameters without embe
 			fs.BoolVar(&f.force, "force", false, "go on where the memory does not seem to suffice")
 			return func(ctx context.Context, _ []string) error {
 				fs.Visit(func(g *flag.Flag) { f.configured = f.configured || slices.Contains(configFlags, g.Name) })
+				endsAtSecond(ctx)
 				return runTrain(ctx, s, f)
 			}
 		},

@@ -49,7 +49,6 @@ func main() {
 	launch.Shim()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	context.AfterFunc(ctx, stop) // a second interrupt ends the program at once
 	err := dispatch(ctx, os.Args[1:], os.Stderr)
 	switch {
 	case err == nil:

@@ -1,9 +1,12 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
+	"os/signal"
 	"time"
 )
 
@@ -86,6 +89,12 @@ func ago(d time.Duration) string {
 		return "under 1s"
 	}
 	return d.Round(time.Second).String()
+}
+
+// endsAtSecond lets a second interrupt end the program at once, where the first,
+// which ends ctx, waits for a step or a file to be finished.
+func endsAtSecond(ctx context.Context) {
+	context.AfterFunc(ctx, func() { signal.Reset(os.Interrupt) })
 }
 
 // printJSON prints one JSON object on one line.
