@@ -110,7 +110,7 @@ func runBench(ctx context.Context, f benchFlags, out, lines io.Writer) error {
 	phases := map[string][]bench.Sample{}
 	o := bench.Options{Clean: f.n, Most: f.most, Report: func(phase string, n, most int, last bench.Sample) {
 		phases[phase] = append(phases[phase], last)
-		p.at(n, most, fmt.Sprintf("%s at most, the last took %.3f s", phase, last.Wall))
+		p.at(n, most, fmt.Sprintf("samples of %s at most, the last took %.3f s", phase, last.Wall))
 	}}
 	var r *bench.Result
 	switch {
@@ -141,8 +141,12 @@ func printBench(w io.Writer, r *bench.Result) error {
 		if st.Clean == 0 {
 			disturbed = "  (others were busy all the time: the minimum)"
 		}
-		fmt.Fprintf(w, "  %-10s %8.4f s  min %.4f  cpu %.3f s  n %d, %d clean  %8.0f tokens/s%s\n",
-			phase, st.Seconds, st.Min, st.CPU, st.N, st.Clean, r.TokensPerS[phase], disturbed)
+		speed := ""
+		if v := r.TokensPerS[phase]; v > 0 {
+			speed = fmt.Sprintf("  %8.0f tokens/s", v)
+		}
+		fmt.Fprintf(w, "  %-10s %8.4f s  min %.4f  cpu %.3f s  n %d, %d clean%s%s\n",
+			phase, st.Seconds, st.Min, st.CPU, st.N, st.Clean, speed, disturbed)
 	}
 	_, err := fmt.Fprintf(w, "  compiling %.1f s, peak memory %.0f MiB\n", r.CompileTotal, r.PeakRSS)
 	return err

@@ -41,7 +41,8 @@ A model is named by
   first              a run of rlhf lm train or of a notebook
   smollm2            SmolLM2-135M-Instruct; rlhf setup -model smollm2 fetches it
   hub:owner/name     a repository on the Hugging Face hub, kept after the first time
-  path               a folder with config.json and safetensors, a .gguf, or a llama2.c .bin`
+  path               a folder with config.json and safetensors, a .gguf, or a llama2.c .bin
+` + setup.ModelsEnv + ` names a folder that is looked into for smollm2's file first.`
 
 // A shell is what the commands about models work with: the terminal and the lab,
 // or what a test puts in their places.
