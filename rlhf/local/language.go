@@ -2,6 +2,7 @@ package local
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/gomlx/gomlx/core/tensors"
@@ -32,23 +33,27 @@ var languageKinds = []string{"lm", "distill"}
 
 // language describes the language-model run of that name; nothing large is read.
 func (l *Lab) language(name string) (*language, error) {
-	kind, err := l.kindOf(name)
+	m, err := l.manifest(name)
 	if err != nil {
 		return nil, err
 	}
 	g := &language{name: name}
 	var f facts
-	switch kind {
+	switch kind := m.Kind; kind {
 	case "lm":
 		var cfg rlhf.LM
 		if f, err = l.settings(name, kind, &cfg); err != nil {
 			return nil, err
 		}
 		g.data, g.heldOut, g.rate, g.ours = cfg.Data, cfg.HeldOut, cfg.LearningRate, cfg.From == ""
-		if from, err := l.language(cfg.From); cfg.From != "" && err == nil {
+		if slices.Contains(m.Parents, cfg.From) {
+			from, err := l.language(cfg.From)
+			if err != nil {
+				return nil, fmt.Errorf("local: run %q: From = %q: %w", name, cfg.From, err)
+			}
 			g.ours = from.ours
 		}
-		g.start = func() ([]*tensors.Tensor, error) { return l.startOfLM(cfg, g.shape) }
+		g.start = func() ([]*tensors.Tensor, error) { return l.startOfLM(cfg, g.shape, m.Parents) }
 	case "distill":
 		var cfg rlhf.Distill
 		if f, err = l.settings(name, kind, &cfg); err != nil {
@@ -60,20 +65,20 @@ func (l *Lab) language(name string) (*language, error) {
 		}
 		g.start = func() ([]*tensors.Tensor, error) { return l.weightsOfLanguage(cfg.Student) }
 	default:
-		return nil, fmt.Errorf("local: run %q is of kind %q, want a language model: a run that LM or Distill made", name, kind)
+		return nil, fmt.Errorf("local: run %q is of kind %q, want a language model: a run that LM or Distill made", name, m.Kind)
 	}
 	g.shape, g.context, g.template = f.Shape, f.Context, f.Template
 	g.tok, err = l.tokenizerOf(name)
 	return g, err
 }
 
-func (l *Lab) kindOf(name string) (string, error) {
+func (l *Lab) manifest(name string) (run.Manifest, error) {
 	r, err := l.store.Open(name)
 	if err != nil {
-		return "", err
+		return run.Manifest{}, err
 	}
 	defer r.Close()
-	return r.Manifest().Kind, nil
+	return r.Manifest(), nil
 }
 
 // settings reads a run's configuration and facts.

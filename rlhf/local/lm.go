@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"iter"
 	"math"
+	"slices"
 
 	"github.com/gomlx/gomlx/core/tensors"
 
@@ -133,7 +134,7 @@ func (l *Lab) makeFrom(cfg rlhf.LM, m *run.Manifest, f *facts) (func(string) err
 		f.Context = cfg.Context
 	}
 	m.Tokenizer = from.Tokenizer.Hash()
-	if from.Family == FamilyRun {
+	if from.Family == FamilyRun || from.Family == FamilyPretrained {
 		m.Parents = []string{cfg.From}
 	}
 	if cfg.Planned != rlhf.Untrained {
@@ -158,13 +159,13 @@ func saver(tok tokenizer.Tokenizer) func(dir string) error {
 
 // OpenLM implements rlhf.Lab.
 func (l *Lab) OpenLM(name string) (rlhf.LMRun, error) {
-	kind, err := l.kindOf(name)
+	m, err := l.manifest(name)
 	if err != nil {
 		return nil, err
 	}
 	h := &lmRun{}
-	if kind == "distill" {
-		h.base, err = l.handle(name, kind, new(rlhf.Distill), loadDistill)
+	if m.Kind == "distill" {
+		h.base, err = l.handle(name, m.Kind, new(rlhf.Distill), loadDistill)
 	} else {
 		h.base, err = l.handle(name, "lm", new(rlhf.LM), loadLM)
 	}
@@ -175,13 +176,18 @@ func (l *Lab) OpenLM(name string) (rlhf.LMRun, error) {
 }
 
 // startOfLM returns the weights that a run begins with: those of From, or fresh
-// ones.
-func (l *Lab) startOfLM(cfg rlhf.LM, shape lm.Shape) ([]*tensors.Tensor, error) {
+// ones. Only what was a run then is looked for among the runs: a run of a
+// checkpoint may have the checkpoint's name.
+func (l *Lab) startOfLM(cfg rlhf.LM, shape lm.Shape, parents []string) ([]*tensors.Tensor, error) {
 	if cfg.From == "" {
 		return lm.Init(l.be, shape.Weights(), run.Seed(cfg.Seed).Stream("lm/init", 0))
 	}
-	from, err := l.OpenModel(cfg.From)
-	if err != nil {
+	from := l.newModel(cfg.From)
+	find := from.fromFiles
+	if slices.Contains(parents, cfg.From) {
+		find = from.fromRun
+	}
+	if err := find(); err != nil {
 		return nil, fmt.Errorf("lm: From = %q: %w", cfg.From, err)
 	}
 	if from.Shape != shape {
@@ -203,7 +209,7 @@ func loadLM(l *Lab, name string, say func(string)) (*loadedRun, error) {
 	tok := g.tok
 	if cfg.Planned == rlhf.Untrained {
 		say("reading " + cfg.From)
-		weights, err := l.startOfLM(cfg, f.Shape)
+		weights, err := l.startOfLM(cfg, f.Shape, r.Manifest().Parents)
 		if err != nil {
 			return nil, err
 		}
@@ -218,7 +224,7 @@ func loadLM(l *Lab, name string, say func(string)) (*loadedRun, error) {
 	if err := verify(name, r.Manifest().Data, src.info); err != nil {
 		return nil, err
 	}
-	weights, err := l.startOfLM(cfg, f.Shape)
+	weights, err := l.startOfLM(cfg, f.Shape, r.Manifest().Parents)
 	if err != nil {
 		return nil, err
 	}

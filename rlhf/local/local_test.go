@@ -14,6 +14,7 @@ import (
 
 	"hhrlhf/rlhf"
 	"hhrlhf/rlhf/internal/gx"
+	"hhrlhf/rlhf/internal/rltest"
 	"hhrlhf/rlhf/local"
 	"hhrlhf/rlhf/run"
 )
@@ -26,7 +27,12 @@ func open(t testing.TB, dir string) *local.Lab {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := local.Open(local.Options{Dir: dir, Backend: spec})
+	l, err := local.Open(local.Options{Dir: dir, Backend: spec, Models: func(name string) (string, error) {
+		if name == "stories" {
+			return rltest.Data(t, "model/stories260K.bin"), nil
+		}
+		return "", nil
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}

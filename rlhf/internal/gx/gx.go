@@ -8,6 +8,7 @@ package gx
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -16,6 +17,7 @@ import (
 	"github.com/gomlx/compute"
 	_ "github.com/gomlx/compute/gobackend" // the slow pure-Go backend, for tiny tests
 	"github.com/gomlx/go-xla/compute/xla"
+	"github.com/gomlx/go-xla/pjrt"
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 )
@@ -31,7 +33,7 @@ func Open(spec string) (be compute.Backend, err error) {
 	if err := disableXNNPACK(spec); err != nil {
 		return nil, fmt.Errorf("gx: backend %q: %w", spec, err)
 	}
-	if err := guard(func() { be, err = compute.NewWithConfig(spec) }); err != nil {
+	if err := guard(func() { be, err = newBackend(spec) }); err != nil {
 		return nil, fmt.Errorf("gx: backend %q: %w", spec, err)
 	}
 	if err != nil {
@@ -41,6 +43,19 @@ func Open(spec string) (be compute.Backend, err error) {
 		return nil, err
 	}
 	return be, nil
+}
+
+// newBackend opens the backend. XLA's CPU plugin would show four devices and keep
+// a thread for each, which wait in busy loops for what the cores are needed for;
+// one device has as many threads as there are cores, and all cores still work on
+// one program.
+func newBackend(spec string) (compute.Backend, error) {
+	kind, plugin, _ := strings.Cut(spec, ":")
+	name, _, _ := strings.Cut(filepath.Base(plugin), ",")
+	if kind != xla.BackendName || !strings.Contains(name, "cpu") {
+		return compute.NewWithConfig(spec)
+	}
+	return xla.NewWithOptions(plugin, pjrt.NamedValuesMap{"cpu_device_count": int64(1)})
 }
 
 // guard runs f and returns what it panics with as an error.
