@@ -233,7 +233,7 @@ func loadLM(l *Lab, name string, say func(string)) (*loadedRun, error) {
 	if err != nil {
 		return nil, err
 	}
-	tr := lm.Training{Accumulate: cfg.Accumulate, Checkpointing: cfg.Checkpointing, Precision: cfg.Precision}
+	tr := lm.Training{Accumulate: cfg.Accumulate, Checkpointing: cfg.Checkpointing, Precision: precision(cfg.Precision)}
 	t, err := lm.NewTrainerFrom(l.be, f.Shape, weights, cfg, tr, rows)
 	if err != nil {
 		return nil, err
@@ -398,4 +398,9 @@ func (h *lmRun) speaker(r *loadedRun) speaker {
 	s := r.trainee.(speaker)
 	s.in(h.lab)
 	return s
+}
+
+// precision is package lm's word for a configuration's.
+func precision(p string) string {
+	return map[string]string{"bfloat16": "bf16"}[p]
 }
