@@ -283,7 +283,7 @@ func (c LM) Filled() LM {
 		if Pages(c.Data) {
 			// Prompting works once the model has seen what an author does on a page.
 			fill(&c.Rows, c.Size, [3]int{2000, 48000, 400000})
-			fill(&c.Context, c.Size, [3]int{128, 128, 256})
+			fill(&c.Context, c.Size, [3]int{160, 160, 256})
 			fill(&c.Planned, c.Size, [3]int{40, 1600, 10000})
 		}
 		fill(&c.Rows, c.Size, [3]int{2000, 12000, 100000})

@@ -129,7 +129,7 @@ func (p *part) openStream(path string, cfg rlhf.LM) (run.DataHash, []string, err
 
 // pageDialogues is how many dialogues a page holds at most; a page that is longer
 // than a row is cut.
-const pageDialogues = 4
+const pageDialogues = 5
 
 // pages draws the pages of a synthetic world: cfg.Rows dialogues.
 func (c *corpus) pages(p *part, cfg rlhf.LM) run.DataHash {
