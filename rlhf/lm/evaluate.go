@@ -11,9 +11,9 @@ import (
 	"hhrlhf/rlhf/internal/gx"
 )
 
-// passTokens bounds the tokens of one forward pass in evaluation, so that its
+// PassTokens bounds the tokens of one forward pass in evaluation, so that its
 // memory depends on the model and its context alone.
-const passTokens = 2048
+const PassTokens = 2048
 
 // Eval is a decoder's loss on rows that it was not trained on.
 type Eval struct {
@@ -102,10 +102,10 @@ func (e *Evaluator) Evaluate(weights []*tensors.Tensor, rows Rows) (Eval, error)
 }
 
 // passRows is how many of n rows of the given width one pass takes: what
-// passTokens allows, or the next power of two where n is less, so that there are few
+// PassTokens allows, or the next power of two where n is less, so that there are few
 // shapes to compile.
 func passRows(width, n int) int {
-	return max(1, min(passTokens/max(1, width), power(n, 1, 2)))
+	return max(1, min(PassTokens/max(1, width), power(n, 1, 2)))
 }
 
 // power is the smallest of from, from·by, from·by², … that is at least n.

@@ -55,7 +55,7 @@ func TestLAMBADA(t *testing.T) {
 	}
 	greedy := 0
 	for _, c := range got {
-		if c.Greedy {
+		if c.Greedy() {
 			greedy++
 		}
 	}

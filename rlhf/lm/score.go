@@ -22,9 +22,12 @@ type Pair struct {
 // A Continuation says how a decoder takes a pair's target.
 type Continuation struct {
 	LogProb float64 // Σ log p(token | all before it) over the target's tokens
-	Greedy  bool    // every token is the most probable one, so greedy decoding writes the target
 	Tokens  int     // of the target
+	Right   int     // of these, the ones that are the most probable at their place
 }
+
+// Greedy reports whether greedy decoding writes the target.
+func (c Continuation) Greedy() bool { return c.Right == c.Tokens }
 
 // Score measures one decoder on pairs; whoever does it repeatedly keeps an
 // [Evaluator].
@@ -106,10 +109,12 @@ func (e *Evaluator) scorePass(weights []*tensors.Tensor, pairs []Pair, at []int,
 		return err
 	}
 	for b, i := range at {
-		c := Continuation{Greedy: true, Tokens: len(pairs[i].Target)}
+		c := Continuation{Tokens: len(pairs[i].Target)}
 		for j := range pairs[i].Target {
 			c.LogProb += float64(logp[b][j])
-			c.Greedy = c.Greedy && best[b][j] > 0
+			if best[b][j] > 0 {
+				c.Right++
+			}
 		}
 		out[i] = c
 	}

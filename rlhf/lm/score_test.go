@@ -92,15 +92,15 @@ func TestScoreIsADistribution(t *testing.T) {
 		if c.LogProb > all[best].LogProb {
 			best = v
 		}
-		if c.Greedy {
+		if c.Greedy() {
 			greedy++
 		}
 	}
 	if math.Abs(sum-1) > 1e-5 {
 		t.Errorf("probabilities add up to %v", sum)
 	}
-	if greedy != 1 || !all[best].Greedy {
-		t.Errorf("%d greedy tokens; the most probable one is: %v", greedy, all[best].Greedy)
+	if greedy != 1 || !all[best].Greedy() {
+		t.Errorf("%d greedy tokens; the most probable one is: %v", greedy, all[best].Greedy())
 	}
 }
 

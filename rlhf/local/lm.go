@@ -2,7 +2,6 @@ package local
 
 import (
 	"fmt"
-	"iter"
 	"math"
 	"slices"
 
@@ -16,10 +15,8 @@ import (
 	"hhrlhf/rlhf/tokenizer"
 )
 
-// lmRun is the handle of every language model, lmModel what is loaded behind one
-// that is trained on text or as it was read from a file.
-type lmRun struct{ base }
-
+// lmModel is what is loaded behind a language model that is trained on text, or is
+// as it was read from a file.
 type lmModel struct {
 	*voice
 	trainer *lm.Trainer // nil: Untrained
@@ -309,17 +306,6 @@ func unigram(train, held [][]int32, vocab int) float64 {
 	return loss / math.Max(n, 1)
 }
 
-// Evaluate implements rlhf.LMRun.
-func (h *lmRun) Evaluate() (rlhf.LMEval, error) {
-	var e rlhf.LMEval
-	err := h.with("evaluating", func(r *loadedRun) (err error) {
-		e, err = h.speaker(r).evaluate()
-		e.Step = r.done()
-		return err
-	})
-	return e, err
-}
-
 func (m *lmModel) evaluate() (rlhf.LMEval, error) {
 	if m.trainer == nil {
 		return rlhf.LMEval{}, fmt.Errorf("local: %s was not trained here and has no held-out data of its own; use EvaluateOn with data of your choice", m.Name)
@@ -327,77 +313,6 @@ func (m *lmModel) evaluate() (rlhf.LMEval, error) {
 	e, err := m.measure(m.held, m.bytes)
 	e.Baseline = m.unigram
 	return e, err
-}
-
-// EvaluateOn implements rlhf.LMRun.
-func (h *lmRun) EvaluateOn(data string, rows int) (rlhf.LMEval, error) {
-	var e rlhf.LMEval
-	err := h.with("evaluating", func(r *loadedRun) (err error) {
-		e, err = h.speaker(r).evaluateOn(data, rows)
-		e.Step = r.done()
-		return err
-	})
-	return e, err
-}
-
-// Sample implements rlhf.LMRun.
-func (h *lmRun) Sample(prompts []string, o rlhf.Sampling) ([]rlhf.Sample, error) {
-	var out []rlhf.Sample
-	err := h.with("sampling from", func(r *loadedRun) (err error) {
-		out, err = h.speaker(r).answer(prompts, o)
-		return err
-	})
-	return out, err
-}
-
-// Read implements rlhf.LMRun.
-func (h *lmRun) Read(text string) ([]rlhf.Token, error) {
-	var out []rlhf.Token
-	err := h.with("reading with", func(r *loadedRun) (err error) {
-		out, err = h.speaker(r).read(text)
-		return err
-	})
-	return out, err
-}
-
-// Stream implements rlhf.LMRun.
-func (h *lmRun) Stream(prompt string, o rlhf.Sampling) iter.Seq2[string, error] {
-	return h.write(func(s speaker) iter.Seq2[string, error] { return s.stream(prompt, o) })
-}
-
-// Chat implements rlhf.LMRun.
-func (h *lmRun) Chat(turns []rlhf.Turn, o rlhf.Sampling) iter.Seq2[string, error] {
-	return h.write(func(s speaker) iter.Seq2[string, error] { return s.chat(turns, o) })
-}
-
-// write yields the pieces of a text with the run loaded and the device held.
-func (h *lmRun) write(pieces func(s speaker) iter.Seq2[string, error]) iter.Seq2[string, error] {
-	return func(yield func(string, error) bool) {
-		stopped := false
-		err := h.with("sampling from", func(r *loadedRun) error {
-			for text, err := range pieces(h.speaker(r)) {
-				if err == nil {
-					err = h.lab.ctx.Err()
-				}
-				if err != nil {
-					return err
-				}
-				if stopped = !yield(text, nil); stopped {
-					break
-				}
-			}
-			return nil
-		})
-		if err != nil && !stopped {
-			yield("", err)
-		}
-	}
-}
-
-func (h *lmRun) speaker(r *loadedRun) speaker {
-	s := r.trainee.(speaker)
-	s.in(h.lab)
-	return s
 }
 
 // precision is package lm's word for a configuration's.

@@ -42,14 +42,13 @@ type Model struct {
 	Tokenizer tokenizer.Tokenizer
 	Template  tokenizer.Template // of conversations; the paper's for runs, and where a checkpoint has none
 
-	lab        *Lab
-	bytes      int64 // of the weights in memory
-	read       func() ([]*tensors.Tensor, error)
-	weights    []*tensors.Tensor
-	live       func() []*tensors.Tensor // of a loaded run, whose caller holds the device; nil for all others
-	scorer     *gx.Program
-	scoreWidth int // of its rows so far
-	pool       *sample.Pool
+	lab       *Lab
+	bytes     int64 // of the weights in memory
+	read      func() ([]*tensors.Tensor, error)
+	weights   []*tensors.Tensor
+	live      func() []*tensors.Tensor // of a loaded run, whose caller holds the device; nil for all others
+	evaluator *lm.Evaluator
+	pool      *sample.Pool
 }
 
 // OpenModel finds a model by name and reads its description: the name of a
@@ -188,7 +187,7 @@ const programBytes = 300 << 20
 // PredictBytes estimates the memory of the process while [Model.Predict] runs.
 func (m *Model) PredictBytes(window int) int64 {
 	window = m.window(window)
-	return m.Shape.Memory(m.scoreRowsOf(window), window, false) + programBytes
+	return m.Shape.Memory(max(1, lm.PassTokens/window), window, false) + programBytes
 }
 
 // Bytes is the memory that the weights take, loaded.

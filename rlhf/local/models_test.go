@@ -84,7 +84,7 @@ func TestOpenModelFromFiles(t *testing.T) {
 	}
 	for i, w := range want {
 		rltest.Close(t, "nats", got[i].Nats, -w.LogProb, 1e-4)
-		if got[i].Tokens != w.Tokens || (got[i].Right == got[i].Tokens) != w.Greedy {
+		if got[i].Tokens != w.Tokens || (got[i].Right == got[i].Tokens) != w.Greedy() {
 			t.Errorf("passage %d: %+v, want %+v", i, got[i], w)
 		}
 	}

@@ -7,11 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/gomlx/compute/dtypes"
-	. "github.com/gomlx/gomlx/core/graph"
-	"github.com/gomlx/gomlx/core/tensors"
-
-	"hhrlhf/rlhf/internal/gx"
 	"hhrlhf/rlhf/lm"
 	"hhrlhf/rlhf/tokenizer"
 )
@@ -36,13 +31,11 @@ type Prediction struct {
 	Right  int     // tokens that are the model's most probable ones
 }
 
-// Limits of one scoring call: the logits' memory, and the tokens.
-const (
-	scoreLogits = 64 << 20 // entries of [B, W, V], 256 MB
-	scoreTokens = 4096
-	// DefaultWindow is how many tokens Predict lets a prediction see at most.
-	DefaultWindow = 1024
-)
+// DefaultWindow is how many tokens Predict lets a prediction see at most.
+const DefaultWindow = 1024
+
+// callTokens is how many tokens are scored between two looks at the lab's context.
+const callTokens = 8192
 
 // piece is a part of a passage that fits into one window: ids, of which those
 // from first on are predicted.
@@ -88,7 +81,7 @@ func (m *Model) Predict(passages iter.Seq2[Passage, error], window int) iter.Seq
 				return
 			}
 			group = append(group, p)
-			if size += len(p.Context) + len(p.Text); size >= 4*scoreTokens || len(group) == 256 {
+			if size += len(p.Context) + len(p.Text); size >= 4*callTokens || len(group) == 256 {
 				if size = 0; !flush() {
 					return
 				}
@@ -106,11 +99,6 @@ func (m *Model) window(n int) int {
 		n = DefaultWindow
 	}
 	return min(n, m.Shape.Context)
-}
-
-// scoreRowsOf is how many rows of a width are scored in one call.
-func (m *Model) scoreRowsOf(width int) int {
-	return max(1, min(scoreLogits/(width*m.Shape.Vocab), scoreTokens/width))
 }
 
 // predict scores one group of passages.
@@ -138,25 +126,29 @@ func (m *Model) predict(group []Passage, window int) ([]Prediction, error) {
 	if err != nil {
 		return nil, err
 	}
-	if m.scorer == nil {
-		m.scorer = gx.NewProgram(m.lab.be, "score", m.scoreGraph)
+	if m.evaluator == nil {
+		m.evaluator = lm.NewEvaluator(m.lab.be, m.Shape)
 	}
-	// Packed by length, the rows are full.
+	// By length, so that few rows are padded.
 	slices.SortStableFunc(pieces, func(a, b piece) int { return cmp.Compare(len(b.ids), len(a.ids)) })
 	for len(pieces) > 0 {
-		m.scoreWidth = max(m.scoreWidth, scoreWidth(len(pieces[0].ids), window)) // each width is compiled once
-		width := m.scoreWidth
-		rows := m.scoreRowsOf(width)
-		var batch [][]piece
-		if batch, pieces = fillRows(pieces, rows, width); len(batch) == 0 {
-			return nil, fmt.Errorf("local: a piece of %d tokens for rows of %d", len(pieces[0].ids), width)
-		}
 		if err := m.lab.ctx.Err(); err != nil {
 			return nil, fmt.Errorf("local: scoring with %s: %w", m.Name, err)
 		}
-		if err := m.scoreRows(batch, rows, width, gx.Keep(weights), out); err != nil {
-			return nil, err
+		var pairs []lm.Pair
+		for tokens := 0; len(pairs) < len(pieces) && tokens < callTokens; tokens += len(pieces[len(pairs)-1].ids) {
+			p := pieces[len(pairs)]
+			pairs = append(pairs, lm.Pair{Context: p.ids[:p.first], Target: p.ids[p.first:]})
 		}
+		scores, err := m.evaluator.Score(weights, pairs)
+		if err != nil {
+			return nil, fmt.Errorf("local: scoring with %s: %w", m.Name, err)
+		}
+		for i, c := range scores {
+			p := &out[pieces[i].passage]
+			p.Nats, p.Right = p.Nats-c.LogProb, p.Right+c.Right
+		}
+		pieces = pieces[len(pairs):]
 	}
 	return out, nil
 }
@@ -210,103 +202,6 @@ func cutPieces(passage int, ids []int32, first, window int) []piece {
 		}
 		ids, first = ids[n-1:], 1
 	}
-}
-
-// scoreWidth is the width of rows for pieces of at most n tokens: a power of two
-// from 64, or the window.
-func scoreWidth(n, window int) int {
-	w := 64
-	for w < n {
-		w *= 2
-	}
-	return min(w, window)
-}
-
-// fillRows packs pieces, the longest first, into at most rows rows of width
-// tokens, first fit, and returns what is left.
-func fillRows(pieces []piece, rows, width int) (batch [][]piece, left []piece) {
-	var used []int
-next:
-	for _, p := range pieces {
-		for i := range used {
-			if used[i]+len(p.ids) <= width {
-				used[i] += len(p.ids)
-				batch[i] = append(batch[i], p)
-				continue next
-			}
-		}
-		if len(used) < rows && len(p.ids) <= width {
-			used, batch = append(used, len(p.ids)), append(batch, []piece{p})
-			continue
-		}
-		left = append(left, p)
-	}
-	return batch, left
-}
-
-// scoreRows runs one batch and adds what it says to the passages' predictions.
-func (m *Model) scoreRows(batch [][]piece, rows, width int, weights []any, out []Prediction) error {
-	r := lm.Rows{Width: width}
-	for i := range rows {
-		tokens := slices.Repeat([]int32{m.Tokenizer.Pad()}, width)
-		segments, positions := make([]int32, width), make([]int32, width)
-		if i < len(batch) {
-			at := 0
-			for n, p := range batch[i] {
-				for j, id := range p.ids {
-					tokens[at+j], segments[at+j], positions[at+j] = id, int32(n+1), int32(j)
-				}
-				at += len(p.ids)
-			}
-		}
-		r.Tokens, r.Segments, r.Positions = append(r.Tokens, tokens), append(r.Segments, segments), append(r.Positions, positions)
-	}
-	var in []any
-	for _, matrix := range [][][]int32{r.Tokens, r.Segments, r.Positions} {
-		t, err := gx.Rows(m.lab.be, matrix, width, 0, false)
-		if err != nil {
-			return err
-		}
-		defer gx.Free(t)
-		in = append(in, gx.Keep([]*tensors.Tensor{t})...)
-	}
-	res, err := m.scorer.Call(append(in, weights...)...)
-	if err != nil {
-		return fmt.Errorf("local: scoring with %s: %w", m.Name, err)
-	}
-	defer gx.Free(res...)
-	logp, err := gx.Matrix[float32](res[0])
-	if err != nil {
-		return err
-	}
-	right, err := gx.Matrix[int32](res[1])
-	if err != nil {
-		return err
-	}
-	for i, row := range batch {
-		at := 0
-		for _, p := range row {
-			for j := p.first; j < len(p.ids); j++ { // the token at j is predicted at j−1
-				out[p.passage].Nats -= float64(logp[i][at+j-1])
-				out[p.passage].Right += int(right[i][at+j-1])
-			}
-			at += len(p.ids)
-		}
-	}
-	return nil
-}
-
-// scoreGraph: tokens, segments, positions [B, W], weights → log p(token t+1 | …)
-// [B, W−1] float32, and whether it is the most probable one [B, W−1] int32.
-func (m *Model) scoreGraph(in []*Node) []*Node {
-	tokens, segments, positions := in[0], in[1], in[2]
-	w := tokens.Shape().Dimensions[1]
-	net := lm.NewNet(m.Shape, in[3:])
-	h := Slice(net.Hidden(tokens, positions, lm.CausalBias(segments)), AxisRange(), AxisRange(0, w-1))
-	logits := net.Logits(h) // [B, W-1, V]
-	next := Slice(tokens, AxisRange(), AxisRange(1, w))
-	right := Equal(ArgMax(logits, -1, dtypes.Int32), next)
-	return []*Node{lm.LogProbs(logits, next, 1), ConvertDType(right, dtypes.Int32)}
 }
 
 // Texts are passages of plain text, for [Model.Predict].

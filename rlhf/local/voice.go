@@ -29,10 +29,9 @@ type speaker interface {
 // whoever asks it holds the device already.
 type voice struct {
 	*Model
-	context   int // tokens of a row in evaluation
-	reader    *lm.Reader
-	evaluator *lm.Evaluator
-	judge     func(prompt, response string) *rlhf.Gold // nil where nobody knows the truth
+	context int // tokens of a row in evaluation
+	reader  *lm.Reader
+	judge   func(prompt, response string) *rlhf.Gold // nil where nobody knows the truth
 }
 
 // newVoice gives a loaded run of the language g a voice.
@@ -40,7 +39,8 @@ func (l *Lab) newVoice(name string, g *language, weights func() []*tensors.Tenso
 	m := l.newModel(name)
 	m.speaks(g, nil)
 	m.live = weights
-	return &voice{Model: m, context: g.context, reader: lm.NewReader(l.be, g.shape), evaluator: lm.NewEvaluator(l.be, g.shape)}
+	m.evaluator = lm.NewEvaluator(l.be, g.shape)
+	return &voice{Model: m, context: g.context, reader: lm.NewReader(l.be, g.shape)}
 }
 
 // in says in which lab the next calls happen: a run stays loaded for longer than
