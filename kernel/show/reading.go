@@ -49,7 +49,7 @@ func reading(tokens []rlhf.Token) output {
 		foot = fmt.Sprintf("%d predicted tokens · %s nats per token · perplexity %s · the likeliest token in %.0f %%",
 			n, number(sum/float64(n)), number(math.Exp(sum/float64(n))), 100*float64(perfect)/float64(n))
 	}
-	fmt.Fprintf(&h, `<div style="opacity:0.8;margin:0 0 8px 0">%s. The redder, the less expected.</div>`, escape(foot))
+	fmt.Fprintf(&h, `<div style="opacity:0.8;margin:0 0 8px 0">%s. The deeper the colour, the less expected.</div>`, escape(foot))
 	return output{html: h.String(), text: columns(rows) + foot + "\n"}
 }
 

@@ -2,6 +2,7 @@ package pretrained
 
 import (
 	"fmt"
+	"io"
 	"math"
 	"os"
 	"slices"
@@ -140,4 +141,22 @@ func (fs *files) close() {
 	for _, f := range fs.byPath {
 		f.Close() // read only: nothing can be lost
 	}
+}
+
+// readFile opens a file for a reader of one format, which is told its size.
+func readFile[T any](path string, read func(r io.Reader, path string, size int64) (*T, error)) (*T, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("pretrained: %w", err)
+	}
+	defer f.Close()
+	stat, err := f.Stat()
+	if err != nil {
+		return nil, fmt.Errorf("pretrained: %w", err)
+	}
+	v, err := read(f, path, stat.Size())
+	if err != nil {
+		return nil, fmt.Errorf("pretrained: %s: %w", path, err)
+	}
+	return v, nil
 }

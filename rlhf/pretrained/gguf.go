@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"os"
 	"slices"
 )
 
@@ -38,22 +37,7 @@ type ggufFile struct {
 
 // openGGUF reads the description. Nothing is believed before it is compared with
 // the file's size.
-func openGGUF(path string) (*ggufFile, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("pretrained: %w", err)
-	}
-	defer f.Close()
-	stat, err := f.Stat()
-	if err != nil {
-		return nil, fmt.Errorf("pretrained: %w", err)
-	}
-	g, err := readGGUF(f, path, stat.Size())
-	if err != nil {
-		return nil, fmt.Errorf("pretrained: %s: %w", path, err)
-	}
-	return g, nil
-}
+func openGGUF(path string) (*ggufFile, error) { return readFile(path, readGGUF) }
 
 // A ggufReader reads a file of size bytes; after the first fault everything is zero.
 type ggufReader struct {

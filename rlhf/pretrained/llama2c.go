@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
-	"os"
 	"strconv"
 	"strings"
 
@@ -22,22 +21,7 @@ import (
 // The architecture is Llama's with ε = 1e-5 and θ = 10000, the rotary pairs lie
 // side by side. The tensors get the names that they have in a Hugging Face folder.
 // Source: karpathy/llama2.c, export.py (legacy_export) and run.c (memory_map_weights).
-func openLlama2c(path string) (*description, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("pretrained: %w", err)
-	}
-	defer f.Close()
-	stat, err := f.Stat()
-	if err != nil {
-		return nil, fmt.Errorf("pretrained: %w", err)
-	}
-	d, err := readLlama2c(f, path, stat.Size())
-	if err != nil {
-		return nil, fmt.Errorf("pretrained: %s: %w", path, err)
-	}
-	return d, nil
-}
+func openLlama2c(path string) (*description, error) { return readFile(path, readLlama2c) }
 
 func readLlama2c(r io.Reader, path string, size int64) (*description, error) {
 	const header = 7 * 4
