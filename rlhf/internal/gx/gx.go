@@ -30,7 +30,7 @@ func Open(spec string) (be compute.Backend, err error) {
 		return nil, fmt.Errorf("gx: no backend named; set GOMLX_BACKEND, for example to xla:cpu")
 	}
 	xla.EnableAutoInstall(false) // set-up installs plugins, not a training run
-	if err := disableXNNPACK(spec); err != nil {
+	if err := setFlags(spec); err != nil {
 		return nil, fmt.Errorf("gx: backend %q: %w", spec, err)
 	}
 	if err := guard(func() { be, err = newBackend(spec) }); err != nil {

@@ -1,13 +1,8 @@
 package gx
 
 import (
-	"bytes"
 	"fmt"
-	"io"
 	"math"
-	"os"
-	"path/filepath"
-	"strings"
 
 	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/dtypes"
@@ -15,56 +10,6 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 )
-
-// XLA's CPU backend may hand matrix products to XNNPACK, which packs the
-// right-hand side once and keeps the packing for as long as the operand stays at
-// one address. New weights that the allocator happens to place where old ones
-// stood are then multiplied as if they were the old ones: no error, only wrong
-// numbers, in some steps of some runs. Known to be so in the plugin of the wheel
-// xla-cpu-pjrt 0.0.1 (PJRT API 0.81).
-const noXNNPACK = "--xla_cpu_use_xnnpack=false"
-
-// disableXNNPACK sets the flag in XLA_FLAGS if the plugin that spec names by its
-// path knows it; XLA ends the process at a flag that it does not know. A choice
-// that the user has made stays.
-func disableXNNPACK(spec string) error {
-	_, plugin, _ := strings.Cut(spec, ":")
-	name, _, _ := strings.Cut(noXNNPACK, "=")
-	flags := os.Getenv("XLA_FLAGS")
-	if !filepath.IsAbs(plugin) || strings.Contains(flags, name) {
-		return nil
-	}
-	known, err := fileContains(plugin, strings.TrimPrefix(name, "--"))
-	if err != nil || !known {
-		return err
-	}
-	return os.Setenv("XLA_FLAGS", strings.TrimSpace(flags+" "+noXNNPACK))
-}
-
-// fileContains searches a file in blocks, for a plugin has hundreds of megabytes.
-func fileContains(path, text string) (bool, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return false, err
-	}
-	defer f.Close()
-	buf, kept := make([]byte, 1<<20), 0
-	for {
-		n, err := f.Read(buf[kept:])
-		if bytes.Contains(buf[:kept+n], []byte(text)) {
-			return true, nil
-		}
-		if err == io.EOF {
-			return false, nil
-		}
-		if err != nil {
-			return false, err
-		}
-		// A match may straddle two blocks.
-		last := max(0, kept+n-len(text))
-		kept = copy(buf, buf[last:kept+n])
-	}
-}
 
 // checkStale multiplies by a matrix whose content changes at one address, as
 // weights do in training, and compares with what the new content gives. A
