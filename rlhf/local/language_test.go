@@ -41,7 +41,7 @@ func TestMixedText(t *testing.T) {
 		t.Fatal(err)
 	}
 	cfg := rlhf.LM{Layers: 1, Width: 16, Heads: 2, Context: 32, Vocab: 300, Batch: 4, Planned: 4, Warmup: 1,
-		Data: story, HeldOut: 0.2, Mix: []rlhf.Share{{Data: rlhf.SynthSmall, Weight: 0.25}}, Rows: 100, Accumulate: 2}
+		Data: story, HeldOut: 0.2, Mix: []rlhf.Share{{Data: rlhf.SynthSmall, Weight: 0.25}}, Size: rlhf.Tiny, Accumulate: 2}
 	l := open(t, filepath.Join(dir, "runs"))
 	straight := lmOf(t)(l.LM("straight", cfg))
 	want := train(t, straight, 3)

@@ -56,7 +56,9 @@ func (l *Lab) openReading(cfg rlhf.LM) (*reading, error) {
 	}
 	for i, s := range shares {
 		one := cfg
-		one.Data = s.Data
+		if i > 0 { // a synthetic world has the size's number of rows beside a file, which has its own
+			one = rlhf.LM{Size: cfg.Size, Data: s.Data, Rows: cfg.Rows, HeldOut: cfg.HeldOut, Seed: cfg.Seed}.Filled()
+		}
 		p, info, notes, c, err := l.openPart(one)
 		if err != nil {
 			rd.close()
