@@ -125,6 +125,11 @@ func TestFromCheckpoint(t *testing.T) {
 	if err != nil || after.Loss > before.Loss-0.2 {
 		t.Errorf("finetuning: loss %.3f -> %.3f (%v)", before.Loss, after.Loss, err)
 	}
+	// It teaches, too, by a prompt that it has never seen the like of.
+	kind := lmOf(t)(l.Distill("kind", rlhf.Distill{Teacher: "stories", Data: rlhf.SynthSmall, Rows: 32, Batch: 8, Planned: 2, Top: 10, Context: 40, LearningRate: 1e-4}))
+	if p := train(t, kind, 1); !(p[0].Values["distill/kl"] > 0) {
+		t.Errorf("the first KL is %v", p[0].Values["distill/kl"])
+	}
 	if _, err := l.LM("wide", rlhf.LM{From: path, Width: 64, Planned: 1}); err == nil || !strings.Contains(err.Error(), "Width = 64") {
 		t.Errorf("a width beside From: error %v", err)
 	}
