@@ -14,6 +14,7 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"hhrlhf/rlhf/internal/gx"
+	"hhrlhf/rlhf/internal/rltest"
 	"hhrlhf/rlhf/lm"
 	"hhrlhf/rlhf/sample"
 )
@@ -236,9 +237,13 @@ func TestSeedsAreByRow(t *testing.T) {
 	}
 	b := draw(t, s, w, mixed, noise)
 	for i := 0; i < n; i += 2 {
-		if j := n - 1 - i; !slices.Equal(b.Tokens[i], a.Tokens[j]) || !slices.Equal(b.LogP[i], a.LogP[j]) {
+		// The products of XLA round some rows of a matrix otherwise than others, so the
+		// log-probabilities are the same up to that only.
+		j := n - 1 - i
+		if !slices.Equal(b.Tokens[i], a.Tokens[j]) {
 			t.Errorf("prompt %d gives another response in row %d, among others", j, i)
 		}
+		rltest.Close(t, "log-probabilities in another row", b.LogP[i], a.LogP[j], 1e-5)
 	}
 	if other := sample.Seeds(5, 3); !slices.Equal(other, seeds[:3]) {
 		t.Errorf("Seeds(5, 3) = %v, not the first of Seeds(5, %d)", other, n)
