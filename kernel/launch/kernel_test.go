@@ -325,10 +325,21 @@ func TestGonbKilled(t *testing.T) {
 	if now := k.find("engine "); now != engine {
 		t.Errorf("engine %d became %d when gonb died", engine, now)
 	}
-	unix.Kill(k.find("--kernel"), unix.SIGSTOP)
+	gonb := k.find("--kernel")
+	unix.Kill(gonb, unix.SIGSTOP)
+	for !stopped(gonb) { // its threads run on until one of them sees the signal
+		time.Sleep(time.Millisecond)
+	}
 	if k.Beat(500 * time.Millisecond) {
 		t.Error("the heart beats while gonb is stopped")
 	}
+}
+
+// stopped reports whether a process is stopped, or gone.
+func stopped(pid int) bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	_, rest, _ := strings.Cut(string(stat), ") ")
+	return err != nil || strings.HasPrefix(rest, "T")
 }
 
 // TestEngine kills the engine, which comes back; a restart gives another one.
