@@ -342,7 +342,7 @@ func TestErrors(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, longPrompt := r.Sample([]string{rlhf.Human + strings.Repeat(" word", 500) + rlhf.Assistant}, rlhf.Sampling{})
-	_, noMarker := r.Sample([]string{"hello"}, rlhf.Sampling{})
+	_, noPrompt := r.Sample([]string{""}, rlhf.Sampling{})
 	for _, c := range []struct {
 		name string
 		err  func() error
@@ -379,7 +379,7 @@ func TestErrors(t *testing.T) {
 			return err
 		}, []string{"Prompt = 4", "raise Prompt"}},
 		{"long prompt", func() error { return longPrompt }, []string{"prompt 0", "context of 96"}},
-		{"prompt without markers", func() error { return noMarker }, []string{`"hello"`, "starts with"}},
+		{"empty prompt", func() error { return noPrompt }, []string{"prompt 0", "it is empty"}},
 		{"cancelled", func() error { _, err := mustLM(l.With(ctx), "lm").Evaluate(); return err }, []string{"context canceled"}},
 		{"no backend", func() error { _, err := local.Open(local.Options{Dir: t.TempDir()}); return err }, []string{"GOMLX_BACKEND"}},
 		{"unknown backend", func() error {

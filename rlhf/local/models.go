@@ -99,7 +99,8 @@ func (m *Model) fromRun() error {
 			return err
 		}
 		m.speaks(g, func() ([]*tensors.Tensor, error) {
-			ws, _, err := l.weightsOf(m.Name, "policy", g.shape.Weights())
+			ws, step, err := l.weightsOf(m.Name, "policy", g.shape.Weights())
+			m.Step = step
 			return ws, err
 		})
 	} else if slices.Contains(languageKinds, kind) {
@@ -107,7 +108,12 @@ func (m *Model) fromRun() error {
 		if err != nil {
 			return err
 		}
-		m.speaks(g, func() ([]*tensors.Tensor, error) { return l.weightsOfLanguage(m.Name) })
+		m.speaks(g, func() ([]*tensors.Tensor, error) {
+			if info, err := l.info(m.Name); err == nil {
+				m.Step = info.Step // it may have been trained since
+			}
+			return l.weightsOfLanguage(m.Name)
+		})
 	} else {
 		return fmt.Errorf("local: run %q is of kind %q, which writes no text; name a language model or a policy", m.Name, kind)
 	}
