@@ -175,13 +175,8 @@ func (t *Trainer) whole(at []int, rate float64) (kl, norm float64, tokens int, e
 		return 0, 0, 0, err
 	}
 	defer gx.Free(data...)
-	norms, extra, err := t.step.Step([]*fit.State{t.State}, []float64{rate}, gx.Keep(data)...)
-	if err != nil {
-		return 0, 0, 0, err
-	}
-	defer gx.Free(extra...)
-	loss, err := gx.Scalar[float32](extra[0])
-	return float64(loss), norms[0], tokens, err
+	kl, norm, err = t.step.StepLoss(t.State, rate, gx.Keep(data)...)
+	return kl, norm, tokens, err
 }
 
 // inPieces does the same in Accumulate parts; the mean is over the tokens of all.

@@ -158,13 +158,8 @@ func (t *Trainer) stepWhole(first int, rate float64) (loss, norm float64, width 
 		return 0, 0, 0, err
 	}
 	defer gx.Free(data...)
-	norms, extra, err := t.whole.Step([]*fit.State{t.State}, []float64{rate}, gx.Keep(data)...)
-	if err != nil {
-		return 0, 0, 0, err
-	}
-	defer gx.Free(extra...)
-	l, err := gx.Scalar[float32](extra[0])
-	return float64(l), norms[0], width, err
+	loss, norm, err = t.whole.StepLoss(t.State, rate, gx.Keep(data)...)
+	return loss, norm, width, err
 }
 
 func (t *Trainer) stepPieces(first int, rate float64) (loss, norm float64, width int, err error) {

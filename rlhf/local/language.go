@@ -109,10 +109,10 @@ func (l *Lab) weightsOfLanguage(name string) ([]*tensors.Tensor, error) {
 
 // starts are the ids that every text of the model begins with.
 func (g *language) starts() []int32 {
-	if t, ok := g.tok.(interface{ Starts() []int32 }); ok && !g.ours {
-		return t.Starts()
+	if g.ours {
+		return nil
 	}
-	return nil
+	return tokenizer.Starts(g.tok)
 }
 
 // transcriptsOf names the data of single dialogues that belong to pages of them.

@@ -3,7 +3,6 @@ package local_test
 import (
 	"errors"
 	"math"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -19,11 +18,7 @@ import (
 // stories is the path of stories260K, a Llama of 512 tokens (llama2.c).
 func stories(t testing.TB) string {
 	t.Helper()
-	root := os.Getenv("HHRLHF_DATA")
-	if root == "" {
-		t.Skip("HHRLHF_DATA is not set; the test needs its model/stories260K.bin")
-	}
-	return filepath.Join(root, "model", "stories260K.bin")
+	return rltest.Data(t, filepath.Join("model", "stories260K.bin"))
 }
 
 func predict(t *testing.T, m *local.Model, window int, ps ...local.Passage) []local.Prediction {

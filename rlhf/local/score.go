@@ -154,18 +154,13 @@ func (m *Model) predict(group []Passage, window int) ([]Prediction, error) {
 }
 
 // starts is how many ids the model's tokenizer puts before every text.
-func (m *Model) starts() int {
-	if t, ok := m.Tokenizer.(interface{ Starts() []int32 }); ok {
-		return len(t.Starts())
-	}
-	return 0
-}
+func (m *Model) starts() int { return len(tokenizer.Starts(m.Tokenizer)) }
 
 // encodeText returns the ids of s at the beginning of a text, as the model was
 // trained to see it.
 func (m *Model) encodeText(s string) []int32 {
-	if t, ok := m.Tokenizer.(interface{ EncodeText(string) []int32 }); ok && m.Family != FamilyRun {
-		return t.EncodeText(s)
+	if m.Family != FamilyRun {
+		return tokenizer.EncodeText(m.Tokenizer, s)
 	}
 	return tokenizer.EncodePrompt(m.Tokenizer, s)
 }

@@ -151,5 +151,17 @@ func (p *Program) Step(states []*State, rates []float64, data ...any) (norms []f
 	return norms, results[len(states):], nil
 }
 
+// StepLoss is Step for a program of one group whose extra output is its loss. It
+// returns the loss before the update and the gradient norm before clipping.
+func (p *Program) StepLoss(s *State, rate float64, data ...any) (loss, norm float64, err error) {
+	norms, extra, err := p.Step([]*State{s}, []float64{rate}, data...)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer gx.Free(extra...)
+	l, err := gx.Scalar[float32](extra[0])
+	return float64(l), norms[0], err
+}
+
 // Exec is the compiled program, for its compile time.
 func (p *Program) Exec() *gx.Program { return p.exec }
