@@ -248,13 +248,9 @@ func loadDistill(l *Lab, name string, say func(string)) (*loadedRun, error) {
 
 // targets reads what the teacher said from the run's folder, or asks it.
 func (l *Lab) targets(path string, cfg rlhf.Distill, plan *distillPlan, say func(string)) (*distill.Targets, error) {
-	weights, err := l.weightsOfLanguage(cfg.Teacher)
-	if err != nil {
-		return nil, fmt.Errorf("distill: Teacher = %q: %w", cfg.Teacher, err)
-	}
-	defer gx.Free(weights...)
-	model := distill.Model{Shape: plan.teacher.shape, Weights: weights, Tokenizer: plan.teacher.tok}
-	teacher, err := distill.NewTeacher(l.be, model, distill.Options{Prompt: plan.prompt, Start: plan.teacher.starts(), K: min(cfg.Top, plan.teacher.shape.Vocab-1), Name: cfg.Teacher})
+	model := distill.Model{Shape: plan.teacher.shape, Tokenizer: plan.teacher.tok}
+	opt := distill.Options{Prompt: plan.prompt, Start: plan.teacher.starts(), K: min(cfg.Top, plan.teacher.shape.Vocab-1), Name: cfg.Teacher}
+	teacher, err := distill.NewTeacher(l.be, model, opt) // what it said before needs no weights
 	if err != nil {
 		return nil, err
 	}
@@ -263,6 +259,13 @@ func (l *Lab) targets(path string, cfg rlhf.Distill, plan *distillPlan, say func
 		return targets, nil
 	}
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	if model.Weights, err = l.weightsOfLanguage(cfg.Teacher); err != nil {
+		return nil, fmt.Errorf("distill: Teacher = %q: %w", cfg.Teacher, err)
+	}
+	defer gx.Free(model.Weights...)
+	if teacher, err = distill.NewTeacher(l.be, model, opt); err != nil {
 		return nil, err
 	}
 	say(fmt.Sprintf("%s reads %d texts behind the prompt", cfg.Teacher, len(plan.texts)))
