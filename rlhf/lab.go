@@ -124,6 +124,17 @@ type DataInfo struct {
 	Name   string `json:"name"`   // "synth", or the path or tranche
 	Rows   int    `json:"rows"`   // rows used
 	SHA256 string `json:"sha256"` // of the rows used, in order
+	// Read counts the rows that were read, Odd those that were left out, by reason;
+	// Where names the first few of them as file:line.
+	Read int   `json:"read,omitempty"`
+	Odd  []Odd `json:"odd,omitempty"`
+}
+
+// Odd counts the rows that were left out for one reason.
+type Odd struct {
+	Reason string   `json:"reason"`
+	Rows   int      `json:"rows"`
+	Where  []string `json:"where,omitempty"`
 }
 
 // A Point is what one step measured, by standard name (see Glossary).
@@ -198,20 +209,47 @@ type LMEval struct {
 	KLSE float64 `json:"kl_se,omitempty"`
 }
 
-// PMEval measures a preference model on held-out comparisons.
+// PMEval measures a preference model on held-out comparisons. Δ is the score of the
+// chosen response less that of the rejected one.
 type PMEval struct {
 	Step     int        `json:"step"`
 	All      Accuracy   `json:"all"`
 	Tranches []Accuracy `json:"tranches"` // by tranche, in order of name
-	Bins     []Bin      `json:"bins"`     // calibration over |Δ|
-	ECE      float64    `json:"ece"`
-	Loss     float64    `json:"loss"`
-	// LengthCorr is the correlation of score and response length.
+	// Turns is by the number of the judged turn, "1" to "4" and "5+" (Bai et al.
+	// 2022, figure 8).
+	Turns []Accuracy `json:"turns,omitempty"`
+	Loss  float64    `json:"loss"` // mean log(1 + e^−Δ), nats; ln 2 for a coin
+	// Calibration over |Δ|: bins, expected calibration error, Brier score, and the
+	// slope k of logit P(chosen) = k·Δ with its standard error: 1 is calibrated,
+	// above 1 is under-confident.
+	Bins    []Bin   `json:"bins"`
+	ECE     float64 `json:"ece"`
+	Brier   float64 `json:"brier"`
+	Slope   float64 `json:"slope"`
+	SlopeSE float64 `json:"slope_se"`
+	// Thresholds is the accuracy among pairs whose two scores, the mean of all
+	// taken off, are both above a threshold (figure 25).
+	Thresholds []Threshold `json:"thresholds,omitempty"`
+	// LengthCorr is the correlation of score and response length within pairs.
 	LengthCorr float64 `json:"length_corr"`
+	// ZeroGrad is the share of pairs whose gradient, σ(−Δ), is below 0.01: nothing
+	// is learned from them any more.
+	ZeroGrad float64 `json:"zero_grad"`
+	// Mean and SD are of all scores; only differences mean anything.
+	Mean float64 `json:"mean"`
+	SD   float64 `json:"sd"`
 	// Gold is the agreement with the true order and Bayes the accuracy that the
 	// labellers' noise leaves attainable; only the synthetic world knows them.
 	Gold  *Accuracy `json:"gold,omitempty"`
 	Bayes float64   `json:"bayes,omitempty"`
+	// Notes says what was left out and why.
+	Notes []string `json:"notes,omitempty"`
+}
+
+// A Threshold is the accuracy among the pairs whose scores are both above Above.
+type Threshold struct {
+	Above    float64  `json:"above"`
+	Accuracy Accuracy `json:"accuracy"`
 }
 
 // Accuracy is a share of N pairs with its 95 % Wilson interval.

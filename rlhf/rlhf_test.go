@@ -67,7 +67,7 @@ func TestFilledIsValid(t *testing.T) {
 					t.Errorf("size %q, data %q: %v", size, data, err)
 				}
 			}
-			if !reflect.DeepEqual(l, l.Filled()) || p != p.Filled() || o != o.Filled() {
+			if !reflect.DeepEqual(l, l.Filled()) || !reflect.DeepEqual(p, p.Filled()) || o != o.Filled() {
 				t.Errorf("size %q, data %q: filling twice changes something", size, data)
 			}
 		}
