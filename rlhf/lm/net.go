@@ -1,6 +1,8 @@
 package lm
 
 import (
+	"slices"
+
 	. "github.com/gomlx/gomlx/core/graph"
 )
 
@@ -85,6 +87,23 @@ func (n *Net) Hidden(tokens, positions, bias *Node) *Node {
 	return n.run(tokens, positions, n.whole(bias))
 }
 
+// Activations is Hidden with the residual stream after some of the blocks: for each
+// of layers (1 is after the first block, Layers after the last), before any final
+// norm, [B, T, D]. Blocks beyond the last one asked for are not computed.
+func (n *Net) Activations(tokens, positions, bias *Node, layers ...int) []*Node {
+	cut := *n
+	cut.blocks = n.blocks[:slices.Max(layers)]
+	out := make([]*Node, len(layers))
+	cut.through(tokens, positions, cut.whole(bias), func(layer int, x *Node) {
+		for i, l := range layers {
+			if l == layer {
+				out[i] = x
+			}
+		}
+	})
+	return out
+}
+
 // A mixer is the attention of layer i: queries [B, T, H, K], keys and values
 // [B, T, KV, K], rotary positions already in them, to [B, T, H·K]. Hidden,
 // Prefill and Step differ in it alone.
@@ -108,6 +127,12 @@ func (n *Net) Logits(h *Node) *Node {
 
 // run is the forward pass over tokens and positions [B, T].
 func (n *Net) run(tokens, positions *Node, attention mixer) *Node {
+	x := n.through(tokens, positions, attention, func(int, *Node) {})
+	return n.norm(n.leave(x), n.final)
+}
+
+// through is the embedding and all blocks; seen gets the residual stream after each.
+func (n *Net) through(tokens, positions *Node, attention mixer, seen func(layer int, x *Node)) *Node {
 	positions.AssertDims(tokens.Shape().Dimensions...)
 	x := Gather(n.token, ExpandDims(tokens, -1)) // [B, T, D]
 	var r *rotation
@@ -122,12 +147,13 @@ func (n *Net) run(tokens, positions *Node, attention mixer) *Node {
 		attended := linear(attention(i, q, k, v), w.out.weight, w.out.bias)
 		if n.Parallel {
 			x = Add(Add(x, attended), n.mlp(w, n.norm(x, w.norm2)))
-			continue
+		} else {
+			x = Add(x, attended)
+			x = Add(x, n.mlp(w, n.norm(x, w.norm2)))
 		}
-		x = Add(x, attended)
-		x = Add(x, n.mlp(w, n.norm(x, w.norm2)))
+		seen(i+1, x)
 	}
-	return n.norm(n.leave(x), n.final)
+	return x
 }
 
 // project makes the queries [B, T, H, K] and the keys and values [B, T, KV, K]
