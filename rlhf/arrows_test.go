@@ -32,7 +32,7 @@ var arrows = map[string][]string{
 	"rlhf/lm":                   {"rlhf", "rlhf/internal/gx", "rlhf/internal/fit"},
 	"rlhf/pretrained":           {"rlhf/lm", "rlhf/tokenizer", "rlhf/internal/gx", "rlhf/internal/safetensors"},
 	"rlhf/sample":               {"rlhf/lm", "rlhf/internal/gx"},
-	"rlhf/pm":                   {"rlhf", "rlhf/lm", "rlhf/rl", "rlhf/tokenizer", "rlhf/internal/gx", "rlhf/internal/fit"},
+	"rlhf/pm":                   {"rlhf", "rlhf/data", "rlhf/lm", "rlhf/rl", "rlhf/tokenizer", "rlhf/internal/gx", "rlhf/internal/fit"},
 	"rlhf/distill":              {"rlhf", "rlhf/lm", "rlhf/rl", "rlhf/tokenizer", "rlhf/internal/gx", "rlhf/internal/fit", "rlhf/internal/safetensors"},
 	"rlhf/ppo":                  {"rlhf", "rlhf/lm", "rlhf/rl", "rlhf/sample", "rlhf/tokenizer", "rlhf/internal/gx", "rlhf/internal/fit"}, // not pm: anything that scores will do
 	"rlhf/bench":                {"rlhf", "rlhf/lm", "rlhf/pretrained", "rlhf/sample", "rlhf/internal/gx"},

@@ -115,8 +115,8 @@ func NewTrainer(be compute.Backend, student Model, targets *Targets, s Settings,
 		return loss, []*Node{loss}
 	})
 	if s.Accumulate > 1 {
-		t.pieces = fit.NewAccumulated(be, "distill", 5, group, func(w, data []*Node) (sum, count *Node) {
-			return ReduceAllSum(t.divergence(w, data)), ReduceAllSum(ConvertDType(data[4], dtypes.Float32))
+		t.pieces = fit.NewAccumulated(be, "distill", 5, 0, group, func(w, data []*Node) (sum, count *Node, _ []*Node) {
+			return ReduceAllSum(t.divergence(w, data)), ReduceAllSum(ConvertDType(data[4], dtypes.Float32)), nil
 		})
 	}
 	t.eval = gx.NewProgram(be, "distill eval", func(in []*Node) []*Node {
@@ -194,7 +194,7 @@ func (t *Trainer) inPieces(at []int, rate float64) (kl, norm float64, tokens int
 		}
 		tokens += n
 	}
-	norm, kl, err = t.pieces.Apply(t.State, rate)
+	norm, kl, _, err = t.pieces.Apply(t.State, rate)
 	return kl, norm, tokens, err
 }
 

@@ -19,16 +19,20 @@ func (n *Net) rowLosses(data []*Node, thrift bool) (sum, count *Node) {
 	h := n.Hidden(tokens, positions, CausalBias(segments))
 	from := func(x *Node) *Node { return Slice(x, AxisRange(), AxisRange(0, t-1)) }
 	to := func(x *Node) *Node { return Slice(x, AxisRange(), AxisRange(1, t)) }
-	score := func(h, targets *Node) []*Node { return []*Node{LogProbs(n.Logits(h), targets, 1)} }
-	var logp *Node // [B, T-1]
-	if thrift {
-		logp = n.inPieces(from(h), to(tokens), score)[0]
-	} else {
-		logp = score(from(h), to(tokens))[0]
-	}
+	logp := n.LogProbsOf(from(h), to(tokens), thrift) // [B, T-1]
 	counts := LogicalAnd(Equal(from(segments), to(segments)), GreaterThan(to(segments), ZerosLike(to(segments))))
 	sum = ReduceSum(Where(counts, Neg(logp), ZerosLike(logp)), -1)
 	return sum, ReduceSum(ConvertDType(counts, dtypes.Float32), -1)
+}
+
+// LogProbsOf returns the log-probability of targets [B, T] given the activations
+// before them, [B, T, D]. With thrift the logits are computed in pieces.
+func (n *Net) LogProbsOf(h, targets *Node, thrift bool) *Node {
+	score := func(h, targets *Node) []*Node { return []*Node{LogProbs(n.Logits(h), targets, 1)} }
+	if thrift {
+		return n.inPieces(h, targets, score)[0]
+	}
+	return score(h, targets)[0]
 }
 
 // inPieces applies f to slices of activations [B, T, D] and targets [B, T] along

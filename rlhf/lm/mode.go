@@ -68,8 +68,9 @@ func (n *Net) short(x *Node) *Node {
 	return ConvertDType(x, n.half)
 }
 
-// checkPrecision tells whether a backend has what Training.Precision asks for.
-func checkPrecision(be compute.Backend, precision string) (dtypes.DType, error) {
+// Precision is the dtype of matrix products that Training.Precision asks for, for
+// [Net.Mixed]: InvalidDType where they stay in float32. A backend may lack it.
+func Precision(be compute.Backend, precision string) (dtypes.DType, error) {
 	switch precision {
 	case "", "f32":
 		return dtypes.InvalidDType, nil

@@ -71,7 +71,7 @@ func NewTrainerFrom(be compute.Backend, s Shape, weights []*tensors.Tensor, cfg 
 	if err := checkWeights(list, weights); err != nil {
 		return nil, err
 	}
-	half, err := checkPrecision(be, tr.Precision)
+	half, err := Precision(be, tr.Precision)
 	if err != nil {
 		return nil, err
 	}
@@ -95,7 +95,10 @@ func NewTrainerFrom(be compute.Backend, s Shape, weights []*tensors.Tensor, cfg 
 		return ReduceAllSum(sums), ReduceAllSum(counts)
 	}
 	if tr.Accumulate > 1 {
-		t.pieces = fit.NewAccumulated(be, "lm", 3, group, loss)
+		t.pieces = fit.NewAccumulated(be, "lm", 3, 0, group, func(w, data []*Node) (sum, count *Node, _ []*Node) {
+			sum, count = loss(w, data)
+			return sum, count, nil
+		})
 		return t, nil
 	}
 	t.whole = fit.New(be, "lm step", 3, []fit.Group{group}, func(w [][]*Node, data []*Node) (*Node, []*Node) {
@@ -176,7 +179,7 @@ func (t *Trainer) stepPieces(first int, rate float64) (loss, norm float64, width
 			return 0, 0, 0, err
 		}
 	}
-	norm, loss, err = t.pieces.Apply(t.State, rate)
+	norm, loss, _, err = t.pieces.Apply(t.State, rate)
 	return loss, norm, width, err
 }
 

@@ -2,6 +2,7 @@ package local
 
 import (
 	"fmt"
+	"slices"
 
 	"hhrlhf/rlhf"
 	"hhrlhf/rlhf/internal/fit"
@@ -57,7 +58,7 @@ func (l *Lab) PM(name string, cfg rlhf.PM) (rlhf.PMRun, error) {
 		if err != nil {
 			return nil, err
 		}
-		pairs, notes := pm.Encode(tok, train, cfg.Context)
+		pairs, notes := pm.EncodeAll(tok, train, cfg.Context)
 		f.Notes = append(c.notes, notes...)
 		if !rlhf.Synthetic(cfg.Data) && cfg.Data == trunk.data && cfg.HeldOut > trunk.heldOut {
 			f.Notes = append(f.Notes, fmt.Sprintf("%s held out %v of the prompts, this run %v: the trunk has read some of the chosen responses that are evaluated", cfg.LM, trunk.heldOut, cfg.HeldOut))
@@ -129,17 +130,26 @@ func loadPM(l *Lab, name string, say func(string)) (*loadedRun, error) {
 	if err != nil {
 		return nil, err
 	}
-	pairs, _ := pm.Encode(model.Tok, train, cfg.Context)
 	cfg.Planned = f.Planned
-	t, err := pm.NewTrainer(l.be, cfg, model, pairs, run.Seed(cfg.Seed).Stream)
+	t, err := pm.NewTrainer(cfg, model, fitting(model.Tok, train, cfg.Context), run.Seed(cfg.Seed).Stream)
 	if err != nil {
 		return nil, err
 	}
 	m := &pmModel{Trainer: t, model: model, corpus: c, held: held}
-	m.heldPairs, _ = pm.Encode(model.Tok, held, cfg.Context)
+	m.heldPairs, _ = pm.EncodeAll(model.Tok, held, cfg.Context)
 	loaded, err := l.resume(r, m)
-	model.Weights = m.State.Params
-	return loaded, err
+	if err != nil {
+		return nil, err
+	}
+	return loaded, m.Adopt()
+}
+
+// fitting are the comparisons that pm.Encode takes.
+func fitting(tok tokenizer.Tokenizer, cs []rlhf.Comparison, context int) pm.InMemory {
+	return slices.DeleteFunc(slices.Clone(cs), func(c rlhf.Comparison) bool {
+		_, fate := pm.Encode(tok, c, context)
+		return fate > pm.Cut
+	})
 }
 
 // newPM makes the model of a run as it was before its first step: the trunk of
@@ -158,11 +168,11 @@ func (l *Lab) newPM(name string, cfg rlhf.PM) (*pm.Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	head, err := lm.Init(l.be, shape.ScalarWeights()[len(weights):], run.Seed(cfg.Seed).Stream("pm/head", 0))
+	shape, weights, err = pm.Weights(l.be, shape, cfg.Layers, tok, weights)
 	if err != nil {
 		return nil, err
 	}
-	return pm.New(l.be, shape, cfg.Context, tok, append(weights, head...))
+	return pm.New(pm.NewPrograms(l.be, shape), cfg.Context, tok, weights)
 }
 
 // sameTokenizer returns the tokenizer of run a if run b has the same one and the

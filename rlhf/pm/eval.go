@@ -15,19 +15,15 @@ type Judged struct {
 	Comparison       rlhf.Comparison
 }
 
-// Judge scores both sides of pairs made from cs by [Encode].
+// Judge scores both sides of pairs made from cs by [EncodeAll].
 func (m *Model) Judge(cs []rlhf.Comparison, pairs []Pair) ([]Judged, error) {
-	seqs := make([][]int32, 0, 2*len(pairs))
-	for _, p := range pairs {
-		seqs = append(seqs, p.Chosen, p.Rejected)
-	}
-	scores, err := m.scoreSequences(seqs)
+	scores, err := m.ScorePairs(pairs)
 	if err != nil {
 		return nil, err
 	}
 	out := make([]Judged, len(pairs))
 	for i, p := range pairs {
-		out[i] = Judged{float64(scores[2*i]), float64(scores[2*i+1]), cs[p.At]}
+		out[i] = Judged{float64(scores[i][0]), float64(scores[i][1]), cs[p.At]}
 	}
 	return out, nil
 }

@@ -2,8 +2,10 @@ package pm
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/gomlx/compute"
+	"github.com/gomlx/compute/dtypes"
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
@@ -13,9 +15,6 @@ import (
 	"hhrlhf/rlhf/tokenizer"
 )
 
-// rowsPerCall is the number of sequences that one scoring call takes.
-const rowsPerCall = 32
-
 // A Model scores responses.
 type Model struct {
 	Shape   lm.Shape
@@ -23,31 +22,104 @@ type Model struct {
 	Weights []*tensors.Tensor // of Shape.ScalarWeights
 	Tok     tokenizer.Tokenizer
 
-	be    compute.Backend
-	score *gx.Program
+	programs *Programs
 }
 
-// New makes a model of weights in the order of shape.ScalarWeights.
-func New(be compute.Backend, shape lm.Shape, context int, tok tokenizer.Tokenizer, weights []*tensors.Tensor) (*Model, error) {
+// New makes a model of weights in the order of ScalarWeights of the programs' shape.
+func New(programs *Programs, context int, tok tokenizer.Tokenizer, weights []*tensors.Tensor) (*Model, error) {
+	shape := programs.shape
 	if context > shape.Context || context < 3 {
 		return nil, fmt.Errorf("pm: Context = %d, want 3 to %d, the trunk's", context, shape.Context)
 	}
-	m := &Model{Shape: shape, Context: context, Weights: weights, Tok: tok, be: be}
-	m.score = gx.NewProgram(be, "pm score", func(in []*Node) []*Node {
-		return []*Node{scoreGraph(shape, in[2:], in[0], in[1])}
-	})
-	return m, nil
+	if want := len(shape.ScalarWeights()); len(weights) != want {
+		return nil, fmt.Errorf("pm: %d weights, want %d", len(weights), want)
+	}
+	return &Model{Shape: shape, Context: context, Weights: weights, Tok: tok, programs: programs}, nil
 }
 
-// scoreGraph returns the score of each row, [N]: the scalar head at the last
-// token. tokens and segments are [N, T], padded at the end.
-func scoreGraph(s lm.Shape, weights []*Node, tokens, segments *Node) *Node {
-	t := tokens.Shape().Dimensions[1]
-	net := lm.NewNet(s, weights)
-	h := net.Hidden(tokens, lm.Positions(segments), lm.CausalBias(segments)) // [N, T, D]
-	last := SubScalar(ReduceSum(segments, -1), 1)                            // [N]; −1 for an empty row
-	at := OneHot(MaxScalar(last, 0), t, h.DType())                           // [N, T]
-	return net.Scalar(DotGeneral(at, []int{1}, []int{0}, h, []int{1}, []int{0}), weights)
+// Programs are the compiled programs of preference models of one shape: as many
+// models as there are may share them, one after another.
+type Programs struct {
+	be    compute.Backend
+	shape lm.Shape
+	score *gx.Program
+	steps map[stepKind]*stepProgram
+	read  *gx.Program // the frozen trunk
+}
+
+// NewPrograms prepares the programs; each is compiled when it is first needed, once
+// for each width of rows.
+func NewPrograms(be compute.Backend, shape lm.Shape) *Programs {
+	p := &Programs{be: be, shape: shape, steps: map[stepKind]*stepProgram{}}
+	p.score = gx.NewProgram(be, "pm score", func(in []*Node) []*Node {
+		net := lm.NewNet(shape, in[3:])
+		return []*Node{net.Scalar(readout(hidden(net, in[:3]), in[1]), in[3:])} // [B, 2]
+	})
+	p.read = gx.NewProgram(be, "pm trunk", func(in []*Node) []*Node {
+		return []*Node{readout(hidden(lm.NewNet(shape, in[3:]), in[:3]), in[1])} // [B, 2, D]
+	})
+	return p
+}
+
+// The segments of a row: what stands in it, in this order. Padding, 0, may stand on
+// either side.
+const (
+	promptSegment int32 = 1 + iota
+	chosenSegment
+	rejectedSegment
+)
+
+// hidden runs the trunk over rows: tokens, segments and positions, [B, T] each. The
+// second response does not see the first, and its positions go on from the prompt,
+// so that each is read as if it stood alone behind the prompt.
+func hidden(net *lm.Net, rows []*Node) *Node {
+	return net.Hidden(rows[0], rows[2], lm.BranchBias(rows[1]))
+}
+
+// readout picks the activations at the last token of either response, [B, 2, D]: its
+// end-of-context token. A row with one response has it twice.
+func readout(h, segments *Node) *Node {
+	t := segments.Shape().Dimensions[1]
+	slots := Iota(h.Graph(), segments.Shape(), 1)
+	last := func(segment int32) *Node { // [B]; −1 where there is none
+		here := Equal(segments, MulScalar(OnesLike(segments), segment))
+		return ReduceMax(Where(here, slots, MulScalar(OnesLike(slots), -1)), -1)
+	}
+	first, second := last(chosenSegment), last(rejectedSegment)
+	second = Where(LessThan(second, ZerosLike(second)), first, second)
+	at := OneHot(MaxScalar(Stack([]*Node{first, second}, 1), 0), t, h.DType()) // [B, 2, T]
+	return DotGeneral(at, []int{2}, []int{0}, h, []int{1}, []int{0})
+}
+
+// layOut makes the rows of pairs, [n, width] each; a pair without Rejected is one
+// response. Rows beyond the pairs are padding.
+func (m *Model) layOut(pairs []Pair, n, width int) ([]*tensors.Tensor, error) {
+	tokens, segments, positions := make([][]int32, n), make([][]int32, n), make([][]int32, n)
+	for i, p := range pairs {
+		tokens[i] = slices.Concat(p.Prompt, p.Chosen, p.Rejected)
+		for s, part := range [][]int32{p.Prompt, p.Chosen, p.Rejected} {
+			from := 0
+			if s > 0 {
+				from = len(p.Prompt)
+			}
+			for j := range part {
+				segments[i] = append(segments[i], promptSegment+int32(s))
+				positions[i] = append(positions[i], int32(from+j))
+			}
+		}
+	}
+	rows := make([]*tensors.Tensor, 3)
+	for i, r := range []struct {
+		rows [][]int32
+		pad  int32
+	}{{tokens, m.Tok.Pad()}, {segments, 0}, {positions, 0}} {
+		var err error
+		if rows[i], err = gx.Rows(m.programs.be, r.rows, width, r.pad, false); err != nil {
+			gx.Free(rows[:i]...)
+			return nil, err
+		}
+	}
+	return rows, nil
 }
 
 // Score scores the responses of transcripts.
@@ -68,55 +140,63 @@ func (m *Model) Score(ts []rlhf.Transcript) ([]float32, error) {
 // response has one) to prompts given as token ids. It appends the end-of-context
 // token itself.
 func (m *Model) ScoreTokens(prompts, responses [][]int32) ([]float32, error) {
-	seqs := make([][]int32, len(prompts))
+	pairs := make([]Pair, len(prompts))
 	for i := range prompts {
 		if n := len(prompts[i]) + len(responses[i]) + 1; n > m.Context {
 			return nil, fmt.Errorf("pm: sequence %d has %d tokens, more than the model's context of %d", i, n, m.Context)
 		}
-		seqs[i] = join(prompts[i], responses[i], m.Tok.EOC())
+		pairs[i] = Pair{Prompt: prompts[i], Chosen: append(slices.Clone(responses[i]), m.Tok.EOC())}
 	}
-	return m.scoreSequences(seqs)
+	scores, err := m.ScorePairs(pairs)
+	out := make([]float32, len(scores))
+	for i, s := range scores {
+		out[i] = s[0]
+	}
+	return out, err
 }
 
-func join(prompt, response []int32, eoc int32) []int32 {
-	s := make([]int32, 0, len(prompt)+len(response)+1)
-	return append(append(append(s, prompt...), response...), eoc)
+// ScorePairs scores both sides of pairs: chosen, rejected.
+func (m *Model) ScorePairs(pairs []Pair) ([][2]float32, error) {
+	scores := make([][2]float32, len(pairs))
+	err := m.each(m.programs.score, m.Weights, pairs, func(i int, row []float32) { scores[i] = [2]float32(row) })
+	return scores, err
 }
 
-// scoreSequences scores whole sequences, those of one width together.
-func (m *Model) scoreSequences(seqs [][]int32) ([]float32, error) {
+// each runs a program that gives an equal number of values a row over pairs, those of one
+// width together, and hands them out.
+func (m *Model) each(program *gx.Program, weights []*tensors.Tensor, pairs []Pair, take func(i int, row []float32)) error {
 	byWidth := map[int][]int{}
-	for i, s := range seqs {
-		w := Bucket(len(s), m.Context)
+	for i, p := range pairs {
+		w := Bucket(p.slots())
 		byWidth[w] = append(byWidth[w], i)
 	}
-	scores := make([]float32, len(seqs))
-	for w, at := range byWidth { // each sequence's score depends on itself alone, so the order is free
-		for start := 0; start < len(at); start += rowsPerCall {
-			part := at[start:min(start+rowsPerCall, len(at))]
-			rows := make([][]int32, rowsPerCall)
-			for i, j := range part {
-				rows[i] = seqs[j]
+	for w := range byWidth {
+		n := m.rowsPerCall(w)
+		for at := range slices.Chunk(byWidth[w], n) {
+			part := make([]Pair, len(at))
+			for k, i := range at {
+				part[k] = pairs[i]
 			}
-			got, err := m.call(rows, w)
+			values, err := m.call(program, weights, part, n, w)
 			if err != nil {
-				return nil, err
+				return err
 			}
-			for i, j := range part {
-				scores[j] = got[i]
+			per := len(values) / n
+			for k, i := range at {
+				take(i, values[k*per:(k+1)*per])
 			}
 		}
 	}
-	return scores, nil
+	return nil
 }
 
-func (m *Model) call(rows [][]int32, width int) ([]float32, error) {
-	tokens, segments, err := lm.LayOut(m.be, rows, width, m.Tok.Pad(), false)
+func (m *Model) call(program *gx.Program, weights []*tensors.Tensor, part []Pair, n, width int) ([]float32, error) {
+	rows, err := m.layOut(part, n, width)
 	if err != nil {
 		return nil, err
 	}
-	defer gx.Free(tokens, segments)
-	out, err := m.score.Call(append([]any{tokens, segments}, gx.Keep(m.Weights)...)...)
+	defer gx.Free(rows...)
+	out, err := program.Call(append(gx.Keep(rows), gx.Keep(weights)...)...)
 	if err != nil {
 		return nil, err
 	}
@@ -124,12 +204,72 @@ func (m *Model) call(rows [][]int32, width int) ([]float32, error) {
 	return gx.Values[float32](out[0])
 }
 
-// Bucket returns the width that a sequence of n tokens is padded to: the next
-// power of two from 32, at most most. Each width is compiled once.
-func Bucket(n, most int) int {
+// rowsPerCall is how many rows one scoring call takes: at most 32, and so few that a
+// call of a large trunk ends in about two seconds on two cores (10¹¹ weights × tokens).
+func (m *Model) rowsPerCall(width int) int {
+	n := 32
+	for n > 1 && int64(n*width)*lm.Count(m.Shape.Weights()) > 1e11 {
+		n /= 2
+	}
+	return n
+}
+
+// Bucket returns the width that a row of n tokens is padded to: 32, 64, and from
+// there on powers of two and their halves between. Each width is compiled once.
+func Bucket(n int) int {
 	w := 32
 	for w < n {
+		if w >= 64 && w+w/2 >= n {
+			return w + w/2
+		}
 		w *= 2
 	}
-	return min(w, most)
+	return w
+}
+
+// Weights makes a preference model's weights of a language model's, which it takes
+// over: the first layers blocks of s, and a head at zero. Where the vocabulary had
+// no end-of-context token before, the token starts as a copy of the end token.
+func Weights(be compute.Backend, s lm.Shape, layers int, tok tokenizer.Tokenizer, trunk []*tensors.Tensor) (lm.Shape, []*tensors.Tensor, error) {
+	if layers < 0 || layers > s.Layers {
+		return s, nil, fmt.Errorf("pm: Layers = %d, want 0 (all) to %d, the trunk's", layers, s.Layers)
+	}
+	byName := map[string]*tensors.Tensor{}
+	for i, w := range s.Weights() {
+		byName[w.Name] = trunk[i]
+	}
+	if layers > 0 {
+		s.Layers = layers
+	}
+	var out []*tensors.Tensor
+	for _, w := range s.Weights() {
+		out = append(out, byName[w.Name])
+		delete(byName, w.Name)
+	}
+	for _, t := range byName {
+		gx.Free(t)
+	}
+	if s.Spare > 0 && int(tok.EOC()) >= s.Vocab-s.Spare {
+		err := tensors.MutableFlatData(out[0], func(embedding []float32) {
+			row := func(id int32) []float32 { return embedding[int(id)*s.Width : (int(id)+1)*s.Width] }
+			copy(row(tok.EOC()), row(tok.EOS()))
+		})
+		if err != nil {
+			return s, nil, fmt.Errorf("pm: the end-of-context token: %w", err)
+		}
+	}
+	head, err := gx.Flat(be, make([]float32, s.Width), s.Width)
+	if err != nil {
+		return s, nil, err
+	}
+	bias, err := gx.Flat(be, []float32{0})
+	if err != nil {
+		return s, nil, err
+	}
+	return s, append(out, head, bias), nil
+}
+
+// half is the dtype of a precision's products.
+func half(be compute.Backend, precision string) (dtypes.DType, error) {
+	return lm.Precision(be, map[string]string{"bfloat16": "bf16"}[precision])
 }

@@ -50,6 +50,22 @@ func PreferenceLoss(good, bad, margin, mask, denom *Node, opt PreferenceOptions)
 		margin.AssertDims(dims...)
 		d = Sub(gap, zeroed(margin, mask))
 	}
+	loss := opt.each(good, bad, d)
+	dtype := good.DType()
+	wins := ConvertDType(GreaterThan(good, bad), dtype)
+	ties := MulScalar(ConvertDType(Equal(good, bad), dtype), 0.5)
+	return PreferenceTerms[*Node]{Loss: mean(loss), Accuracy: mean(Add(wins, ties)), Gap: mean(gap), Good: mean(good), Bad: mean(bad)}
+}
+
+// PairLosses returns the loss of each pair, [B], before masks and means: what a
+// caller weighs by itself, such as L_helpful + λ·L_harmless (Bai et al. 2022,
+// section 5.1.2).
+func PairLosses(good, bad *Node, opt PreferenceOptions) *Node {
+	return opt.each(good, bad, Sub(good, bad))
+}
+
+// each is the loss of pairs with differences d.
+func (opt PreferenceOptions) each(good, bad, d *Node) *Node {
 	loss := Softplus(Neg(d))
 	if e := opt.LabelSmoothing; e != 0 {
 		loss = Add(MulScalar(loss, 1-e), MulScalar(Softplus(d), e))
@@ -57,10 +73,7 @@ func PreferenceLoss(good, bad, margin, mask, denom *Node, opt PreferenceOptions)
 	if c := opt.Center; c != 0 {
 		loss = Add(loss, MulScalar(Square(Add(good, bad)), c))
 	}
-	dtype := good.DType()
-	wins := ConvertDType(GreaterThan(good, bad), dtype)
-	ties := MulScalar(ConvertDType(Equal(good, bad), dtype), 0.5)
-	return PreferenceTerms[*Node]{Loss: mean(loss), Accuracy: mean(Add(wins, ties)), Gap: mean(gap), Good: mean(good), Bad: mean(bad)}
+	return loss
 }
 
 // PreferenceLossPlain is the twin of [PreferenceLoss]; margin may be nil.

@@ -12,9 +12,9 @@ import (
 	"hhrlhf/rlhf/rl"
 )
 
-// A SumLoss maps weights and data to two scalars: the sum of a loss over the items
-// of a micro-batch, and how many items that is.
-type SumLoss func(weights, data []*Node) (sum, count *Node)
+// A SumLoss maps weights and data to scalars: the sum of a loss over the items of a
+// micro-batch, how many items that is, and further sums to add up beside them.
+type SumLoss func(weights, data []*Node) (sum, count *Node, extra []*Node)
 
 // Accumulated updates one group by the gradient over several micro-batches, for
 // batches too large to hold at once. With the sums s_m and counts c_m of the
@@ -32,16 +32,16 @@ type SumLoss func(weights, data []*Node) (sum, count *Node)
 type Accumulated struct {
 	be            compute.Backend
 	group         Group
-	data          int
+	data, extra   int
 	add, apply    *gx.Program
-	grads, totals []*tensors.Tensor // sums so far; totals are the loss's sum and count
+	grads, totals []*tensors.Tensor // sums so far; totals are the loss's sum and count, and the extra sums
 	added         int               // micro-batches since the last update
 }
 
 // NewAccumulated prepares the programs; each is compiled at its first call. data
-// is the number of data inputs.
-func NewAccumulated(be compute.Backend, name string, data int, group Group, loss SumLoss) *Accumulated {
-	a := &Accumulated{be: be, group: group, data: data}
+// and extra are the numbers of data inputs and of extra sums.
+func NewAccumulated(be compute.Backend, name string, data, extra int, group Group, loss SumLoss) *Accumulated {
+	a := &Accumulated{be: be, group: group, data: data, extra: extra}
 	a.add = gx.NewProgram(be, name+" gradient", func(in []*Node) []*Node { return a.addGraph(in, loss) })
 	a.apply = gx.NewProgram(be, name+" update", a.applyGraph)
 	return a
@@ -53,10 +53,10 @@ func (a *Accumulated) addGraph(in []*Node, loss SumLoss) []*Node {
 	n := len(a.group.Names)
 	data, anew, in := in[:a.data], in[a.data], in[a.data+1:]
 	params, sums := in[:n], in[n:]
-	sum, count := loss(params, data)
+	sum, count, extra := loss(params, data)
 	sum.AssertDims()
 	count.AssertDims()
-	out := append(Gradient(sum, params...), sum, count)
+	out := append(append(Gradient(sum, params...), sum, count), extra...)
 	for i := range out {
 		// Not a product with 0, which would keep what is not finite.
 		old := Where(BroadcastToShape(anew, sums[i].Shape()), ZerosLike(sums[i]), sums[i])
@@ -65,8 +65,8 @@ func (a *Accumulated) addGraph(in []*Node, loss SumLoss) []*Node {
 	return out
 }
 
-// applyGraph takes rate, step, gradient sums and totals, params, m, v; it returns
-// the gradient's norm and the loss, then params, m, v.
+// applyGraph takes rate, step, gradient sums, the loss's sum and count, params, m,
+// v; it returns the gradient's norm and the loss, then params, m, v.
 func (a *Accumulated) applyGraph(in []*Node) []*Node {
 	n := len(a.group.Names)
 	rate, step, in := in[0], in[1], in[2:]
@@ -96,7 +96,7 @@ func (a *Accumulated) Add(s *State, data ...any) error {
 	}
 	if a.grads == nil {
 		a.grads = gx.ZerosLike(s.Params)
-		for range 2 {
+		for range 2 + a.extra {
 			t, err := gx.Flat(a.be, []float32{0})
 			if err != nil {
 				return err
@@ -118,18 +118,25 @@ func (a *Accumulated) Add(s *State, data ...any) error {
 }
 
 // Apply updates the state by what was added since the last Apply, and returns
-// the gradient's norm before clipping and the mean loss.
-func (a *Accumulated) Apply(s *State, rate float64) (norm, loss float64, err error) {
+// the gradient's norm before clipping, the mean loss, and the extra sums.
+func (a *Accumulated) Apply(s *State, rate float64) (norm, loss float64, extra []float64, err error) {
 	if a.added == 0 {
-		return 0, 0, fmt.Errorf("fit: %s: nothing was added", a.apply.Name())
+		return 0, 0, nil, fmt.Errorf("fit: %s: nothing was added", a.apply.Name())
 	}
 	a.added = 0
+	for _, t := range a.totals[2:] {
+		x, err := gx.Scalar[float32](t)
+		if err != nil {
+			return 0, 0, nil, err
+		}
+		extra = append(extra, float64(x))
+	}
 	in := []any{float32(rate), int32(s.Updates)}
-	in = append(append(in, gx.Keep(a.grads)...), gx.Keep(a.totals)...)
+	in = append(append(in, gx.Keep(a.grads)...), gx.Keep(a.totals[:2])...)
 	in = append(append(append(in, gx.Donate(s.Params)...), gx.Donate(s.M)...), gx.Donate(s.V)...)
 	out, err := a.apply.Call(in...)
 	if err != nil {
-		return 0, 0, err
+		return 0, 0, nil, err
 	}
 	n := len(s.Params)
 	results, updated := out[:2], out[2:]
@@ -138,16 +145,19 @@ func (a *Accumulated) Apply(s *State, rate float64) (norm, loss float64, err err
 	for i, v := range []*float64{&norm, &loss} {
 		x, err := gx.Scalar[float32](results[i])
 		if err != nil {
-			return 0, 0, err
+			return 0, 0, nil, err
 		}
 		*v = float64(x)
 	}
 	if x := norm + loss; math.IsNaN(x) || math.IsInf(x, 0) {
-		return 0, 0, fmt.Errorf("fit: %s: update %d: %w (loss %v, gradient norm %v)", a.apply.Name(), s.Updates+1, ErrNotFinite, loss, norm)
+		return 0, 0, nil, fmt.Errorf("fit: %s: update %d: %w (loss %v, gradient norm %v)", a.apply.Name(), s.Updates+1, ErrNotFinite, loss, norm)
 	}
 	s.Updates++
-	return norm, loss, nil
+	return norm, loss, extra, nil
 }
+
+// Exec is the program that adds a micro-batch's gradient, for its compile time.
+func (a *Accumulated) Exec() *gx.Program { return a.add }
 
 // Discard forgets what was added since the last Apply.
 func (a *Accumulated) Discard() { a.added = 0 }

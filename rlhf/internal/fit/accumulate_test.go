@@ -13,10 +13,10 @@ import (
 )
 
 // squares is Σ (x·w − y)² over the items that count, and their number; x is [N, 2].
-func squares(w, data []*Node) (sum, count *Node) {
+func squares(w, data []*Node) (sum, count *Node, extra []*Node) {
 	x, y, counts := data[0], data[1], data[2]
 	miss := Sub(DotGeneral(x, []int{1}, nil, w[0], []int{0}, nil), y)
-	return ReduceAllSum(Mul(Square(miss), counts)), ReduceAllSum(counts)
+	return ReduceAllSum(Mul(Square(miss), counts)), ReduceAllSum(counts), []*Node{ReduceAllSum(Mul(miss, counts))}
 }
 
 // The update by micro-batches of unequal counts is that of the whole batch in
@@ -50,10 +50,10 @@ func TestAccumulated(t *testing.T) {
 		return append([]any{d}, in...)
 	}
 	whole := fit.New(be, "whole", 3, []fit.Group{group}, func(w [][]*Node, data []*Node) (*Node, []*Node) {
-		sum, count := squares(w[0], data)
-		return Div(sum, count), []*Node{Div(sum, count)}
+		sum, count, missed := squares(w[0], data)
+		return Div(sum, count), []*Node{Div(sum, count), missed[0]}
 	})
-	pieces := fit.NewAccumulated(be, "pieces", 3, group, squares)
+	pieces := fit.NewAccumulated(be, "pieces", 3, 1, group, squares)
 	a, b := state(), state()
 	for step := range 4 {
 		norms, extra, err := whole.Step([]*fit.State{a}, []float64{0.1}, part(0, 8)...)
@@ -69,9 +69,12 @@ func TestAccumulated(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		norm, got, err := pieces.Apply(b, 0.1)
+		norm, got, missed, err := pieces.Apply(b, 0.1)
 		if err != nil {
 			t.Fatal(err)
+		}
+		if want, err := gx.Scalar[float32](extra[1]); err != nil || len(missed) != 1 || math.Abs(missed[0]-float64(want)) > 1e-5 {
+			t.Errorf("step %d: extra sums %v, want %v (%v)", step, missed, want, err)
 		}
 		if !near(norm, norms[0], 1e-6) || !near(got, float64(loss), 1e-6) {
 			t.Errorf("step %d: norm %v, loss %v in pieces, %v and %v in one", step, norm, got, norms[0], loss)
@@ -103,7 +106,7 @@ func TestAccumulated(t *testing.T) {
 	if err := pieces.Add(b, part(0, 4)...); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := pieces.Apply(b, 0.1); !errors.Is(err, fit.ErrNotFinite) {
+	if _, _, _, err := pieces.Apply(b, 0.1); !errors.Is(err, fit.ErrNotFinite) {
 		t.Errorf("NaN: %v", err)
 	}
 	if after := values(t, b); after[0] != before[0] || b.Updates != 4 {
@@ -113,10 +116,10 @@ func TestAccumulated(t *testing.T) {
 	if err := pieces.Add(b, part(0, 4)...); err != nil {
 		t.Fatal(err)
 	}
-	if _, loss, err := pieces.Apply(b, 0.1); err != nil || math.IsNaN(loss) {
+	if _, loss, _, err := pieces.Apply(b, 0.1); err != nil || math.IsNaN(loss) {
 		t.Errorf("after it: loss %v, %v", loss, err)
 	}
-	if _, _, err := pieces.Apply(b, 0.1); err == nil {
+	if _, _, _, err := pieces.Apply(b, 0.1); err == nil {
 		t.Error("an update from nothing")
 	}
 }
