@@ -3,6 +3,7 @@ package lm
 import (
 	"math"
 
+	"github.com/gomlx/compute/dtypes"
 	. "github.com/gomlx/gomlx/core/graph"
 )
 
@@ -25,6 +26,9 @@ func (n *Net) attend(q, k, v, bias *Node) *Node {
 	}
 	d := q.Shape().Dimensions
 	c := 1 / math.Sqrt(float64(d[3]))
+	if q.DType() == dtypes.Float64 { // in which gradients are checked
+		bias = ConvertDType(bias, q.DType())
+	}
 	dtype := bias.DType()                                       // of the softmax; matrix products are in that of q, k and v
 	dot := func(x *Node, xAxis int, y *Node, yAxis int) *Node { // over batch and heads
 		return DotGeneral(x, []int{xAxis}, []int{0, 1}, y, []int{yAxis}, []int{0, 1})
