@@ -21,6 +21,7 @@ var arrows = map[string][]string{
 	"rlhf/pjrt":                 {},
 	"rlhf/synth":                {"rlhf"},
 	"rlhf/data":                 {"rlhf"},
+	"rlhf/eval":                 {"rlhf"},
 	"rlhf/models":               {"rlhf/data", "rlhf/pjrt"},
 	"rlhf/tokenizer":            {"rlhf"},
 	"rlhf/internal/safetensors": {},
@@ -32,8 +33,8 @@ var arrows = map[string][]string{
 	"rlhf/lm":                   {"rlhf", "rlhf/internal/gx", "rlhf/internal/fit"},
 	"rlhf/pretrained":           {"rlhf/lm", "rlhf/tokenizer", "rlhf/internal/gx", "rlhf/internal/safetensors"},
 	"rlhf/sample":               {"rlhf/lm", "rlhf/internal/gx"},
-	"rlhf/pm":                   {"rlhf", "rlhf/data", "rlhf/lm", "rlhf/rl", "rlhf/tokenizer", "rlhf/internal/gx", "rlhf/internal/fit"},
-	"rlhf/distill":              {"rlhf", "rlhf/lm", "rlhf/rl", "rlhf/tokenizer", "rlhf/internal/gx", "rlhf/internal/fit", "rlhf/internal/safetensors"},
+	"rlhf/pm":                   {"rlhf", "rlhf/data", "rlhf/eval", "rlhf/lm", "rlhf/rl", "rlhf/tokenizer", "rlhf/internal/gx", "rlhf/internal/fit"},
+	"rlhf/distill":              {"rlhf", "rlhf/eval", "rlhf/lm", "rlhf/rl", "rlhf/tokenizer", "rlhf/internal/gx", "rlhf/internal/fit", "rlhf/internal/safetensors"},
 	"rlhf/ppo":                  {"rlhf", "rlhf/lm", "rlhf/rl", "rlhf/sample", "rlhf/tokenizer", "rlhf/internal/gx", "rlhf/internal/fit"}, // not pm: anything that scores will do
 	"rlhf/bench":                {"rlhf", "rlhf/lm", "rlhf/pretrained", "rlhf/sample", "rlhf/internal/gx"},
 	"rlhf/local": {"rlhf", "rlhf/distill", "rlhf/data", "rlhf/synth", "rlhf/tokenizer", "rlhf/run", "rlhf/lm", "rlhf/pretrained", "rlhf/sample", "rlhf/pm", "rlhf/ppo",
@@ -46,6 +47,7 @@ var strangers = []struct{ tree, path, why, except string }{
 	{"rlhf", "gonum.org/v1/plot", "pictures are kernel/show's", ""},
 	{"rlhf", "net/http", "the library opens no sockets", "rlhf/pjrt"}, // which asks whether a download is possible
 	{"rlhf/data", "github.com/gomlx/gomlx", "notebook cells import it", ""},
+	{"rlhf/eval", "github.com/gomlx", "notebook cells import it", ""},
 	{"rlhf/models", "github.com/gomlx/gomlx", "set-up needs no tensors", ""},
 	{"rlhf/synth", "github.com/gomlx", "notebook cells import it", ""},
 	{"rlhf/tokenizer", "github.com/gomlx", "no tensors are needed", ""},
@@ -131,7 +133,7 @@ func TestArrows(t *testing.T) {
 // the tensor library.
 func TestCellsLinkNoTensors(t *testing.T) {
 	found := imports(t)
-	for _, start := range []string{"kernel/lab", "kernel/show", "rlhf", "rlhf/synth"} {
+	for _, start := range []string{"kernel/lab", "kernel/show", "rlhf", "rlhf/eval", "rlhf/synth"} {
 		seen := map[string]bool{}
 		var visit func(pkg string)
 		visit = func(pkg string) {

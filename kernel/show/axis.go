@@ -14,6 +14,7 @@ type axis struct {
 	fixed  bool
 	set    bool
 	name   func(v float64) string // labels of a logarithmic axis, if not the number itself
+	marks  []tick                 // labelled places, if not round ones
 }
 
 // span returns an axis that starts as [lo, hi] and may grow.
@@ -112,6 +113,9 @@ type tick struct {
 
 // ticks returns the labelled places of the axis, in order.
 func (a *axis) ticks() []tick {
+	if a.marks != nil {
+		return a.marks
+	}
 	var ts []tick
 	if a.log {
 		name := a.name

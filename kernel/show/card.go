@@ -49,6 +49,9 @@ const (
 	labelSize = 13
 	tickSize  = 12.5
 	keySize   = 12.5
+
+	captionSize   = 12.5
+	captionHeight = 24 // of the line that it takes below the panels
 )
 
 // resolution is the number of pixels per CSS pixel, which is 3/4 point.
@@ -85,6 +88,7 @@ type card struct {
 	width, height int // CSS pixels
 	columns       int
 	panels        []*panel
+	caption       string // how to read it, below the panels; "": nothing
 	text          string // says the numbers
 }
 
@@ -95,6 +99,15 @@ const (
 	gridHeight = 680 // of two rows
 )
 
+// grid returns a card of the panels in two columns, or in one if there is one.
+func grid(panels ...*panel) *card {
+	c := &card{width: cardWidth, height: cardHeight, columns: min(2, max(1, len(panels))), panels: panels}
+	if rows := (len(panels) + 1) / 2; rows > 1 {
+		c.height = rows * gridHeight / 2
+	}
+	return c
+}
+
 // png draws the card.
 func (c *card) png() ([]byte, error) {
 	w, h := vg.Length(c.width)*0.75, vg.Length(c.height)*0.75
@@ -102,9 +115,14 @@ func (c *card) png() ([]byte, error) {
 	rows := (len(c.panels) + c.columns - 1) / c.columns
 	all := draw.New(img)
 	const pad = 6
+	foot := vg.Length(0)
+	if c.caption != "" {
+		foot = captionHeight
+		all.FillText(aligned(lettering(captionSize, false, dim), text.XLeft, text.YBottom), vg.Point{X: pad + 3, Y: pad + 3}, c.caption)
+	}
 	for i, p := range c.panels {
 		x, y := i%c.columns, i/c.columns
-		pw, ph := (w-2*pad)/vg.Length(c.columns), (h-2*pad)/vg.Length(rows)
+		pw, ph := (w-2*pad)/vg.Length(c.columns), (h-2*pad-foot)/vg.Length(rows)
 		cell := all
 		cell.Min = vg.Point{X: pad + pw*vg.Length(x), Y: h - pad - ph*vg.Length(y+1)}
 		cell.Max = vg.Point{X: cell.Min.X + pw, Y: cell.Min.Y + ph}

@@ -30,21 +30,12 @@ const LogX Option = 1
 // Loss draws the history of a run of any kind as [History] does, with options.
 func Loss(points []rlhf.Point, options ...Option) {
 	d := newDashboard(kindOf(points), "loss")
-	d.logX = logX(options)
+	d.logX = has(options, LogX)
 	of := 0
 	if n := len(points); n > 0 {
 		of = points[n-1].Step
 	}
 	show(d.card(points, of).output(""))
-}
-
-func logX(options []Option) bool {
-	for _, o := range options {
-		if o == LogX {
-			return true
-		}
-	}
-	return false
 }
 
 // Lines draws curves in one figure. Labels carry the unit: "KL, nats per
@@ -59,7 +50,7 @@ func Lines(title, xLabel, yLabel string, curves []Series, options ...Option) {
 			continue
 		}
 		for _, x := range c.X[:n] {
-			if finite(x) && (x > 0 || !logX(options)) {
+			if finite(x) && (x > 0 || !has(options, LogX)) {
 				lo, hi = min(lo, x), max(hi, x)
 			}
 		}
@@ -71,7 +62,7 @@ func Lines(title, xLabel, yLabel string, curves []Series, options ...Option) {
 	switch {
 	case lo > hi:
 		p.x = span(0, 1)
-	case logX(options):
+	case has(options, LogX):
 		p.x = logarithmic(lo, hi)
 	default:
 		p.x.include(lo, hi)

@@ -37,6 +37,22 @@ var pictures = []struct {
 	{"ppo_one", func() { show.History(newRun("ppo", 1, 60, true)) }},
 	{"sqrtkl", func() { show.SqrtKL(history("ppo", 150, true)) }},
 	{"pmeval", func() { show.PMEval(pmEval()) }},
+	{"pmeval_full", func() { show.PMEval(fullPMEval(1.04)) }},
+	{"calibration", func() {
+		show.Calibration(show.PM{Name: "helpful only", Eval: fullPMEval(1.02)}, show.PM{Name: "helpful and harmless", Eval: fullPMEval(1.35)})
+	}},
+	{"turns", func() {
+		show.ByTurn(show.PM{Name: "3 M", Eval: fullPMEval(1.02)}, show.PM{Name: "0.2 M", Eval: lower(fullPMEval(1.35), 0.09)})
+	}},
+	{"thresholds", func() { show.Thresholds(show.PM{Name: "helpful", Eval: fullPMEval(1.02)}) }},
+	{"mixes", func() { show.Against("share of harmless comparisons, %", []show.Sweep{mixes("3 M parameters", 0)}) }},
+	{"mixes_sizes", func() {
+		show.Against("share of harmless comparisons, %", []show.Sweep{mixes("0.2 M parameters", -0.08), mixes("3 M parameters", 0)})
+	}},
+	{"mixes_best", func() {
+		show.Against("share of harmless comparisons, %", []show.Sweep{mixes("0.2 M parameters", -0.08), mixes("1 M parameters", -0.04), mixes("3 M parameters", 0)}, show.OfBest)
+	}},
+	{"weights", func() { show.Against("weight λ of the harmless loss", []show.Sweep{weights()}, show.LogX) }},
 	{"distribution", func() { show.Distribution(beforeAfter()) }},
 	{"verdicts", func() {
 		ba := beforeAfter()

@@ -27,6 +27,8 @@ type panel struct {
 	hasData    bool
 	square     bool // grid lines on both axes weigh the same
 	leftMargin vg.Length
+
+	rightMargin vg.Length // room for labels at the ends of lines
 }
 
 // A layer draws data; at maps data to the canvas.
@@ -56,6 +58,7 @@ func (p *panel) draw(c draw.Canvas) {
 	if p.right != nil {
 		right = leftMargin - 6
 	}
+	right = max(right, p.rightMargin)
 	data := draw.Crop(c, left, -right, bottomMargin, -topMargin)
 	c.FillText(aligned(lettering(titleSize, true, ink), text.XLeft, text.YTop), vg.Point{X: data.Min.X, Y: c.Max.Y - 4}, p.title)
 	p.drawKey(c, data)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"image/color"
 	"math"
+	"strings"
 
 	"gonum.org/v1/plot/vg"
 
@@ -11,13 +12,23 @@ import (
 )
 
 // PMEval draws what a preference model is worth on held-out comparisons: how
-// often it ranks a pair right, by tranche with 95 % intervals, and whether its
-// confidence is deserved (the paper's figure 9: calibration). Where the
-// labellers' noise is known, a line marks the accuracy that it leaves attainable.
+// often it ranks a pair right, by tranche with 95 % intervals; whether its
+// confidence is deserved (Bai et al. 2022, figure 9); and, where they were
+// measured, the accuracy by turn (figure 8) and above score thresholds (figure
+// 25). A table says what the single figures mean. Where the labellers' noise is
+// known, a line marks the accuracy that it leaves attainable.
 func PMEval(e rlhf.PMEval) {
-	c := &card{width: cardWidth, height: cardHeight, columns: 2, panels: []*panel{accuracyPanel(e), calibrationPanel(e)}}
+	m := PM{Eval: e}
+	panels := []*panel{accuracyPanel(e), calibrationPanel([]PM{m})}
+	if len(e.Turns) > 0 {
+		panels = append(panels, turnsPanel([]PM{m}))
+	}
+	if len(e.Thresholds) > 0 {
+		panels = append(panels, thresholdsPanel([]PM{m}))
+	}
+	c := grid(panels...)
 	c.text = pmText(e)
-	show(c.output(""))
+	show(c.output(""), worth(e).output())
 }
 
 // accuracies are the bars of PMEval, the one to read first first.
@@ -84,39 +95,6 @@ func accuracyPanel(e rlhf.PMEval) *panel {
 	return p
 }
 
-func calibrationPanel(e rlhf.PMEval) *panel {
-	p := &panel{title: "Calibration", xLabel: "the model's confidence, 1/(1+e^−|Δ|)", yLabel: "share ranked right",
-		x: fixed(0.5, 1), y: span(0.4, 1), empty: "no bins"}
-	p.segment(0.5, 0.5, 1, 1, dim, 1.8, true)
-	var s series
-	largestBin := 0
-	for _, b := range e.Bins {
-		largestBin = max(largestBin, b.N)
-	}
-	var radius []float64
-	var low, high []float64
-	for _, b := range e.Bins {
-		if b.N == 0 || !finite(b.Predicted) || !finite(b.Accuracy) {
-			continue
-		}
-		s.x, s.y = append(s.x, b.Predicted), append(s.y, b.Accuracy)
-		radius = append(radius, 3+5*math.Sqrt(float64(b.N)/float64(largestBin)))
-		l, h := wilson(b.Accuracy, b.N)
-		low, high = append(low, l), append(high, h)
-	}
-	p.y.include(low...)
-	p.y.hi = min(p.y.hi, 1)
-	colors := palette[:0:0]
-	for i := range s.x {
-		p.segment(s.x[i], low[i], s.x[i], high[i], blue, 2, false)
-		colors = append(colors, blue)
-	}
-	p.line(s, blue, 2, false)
-	p.dots(s, colors, radius)
-	p.key = []key{{label: "model (area: pairs)", color: blue, dot: true}, {label: "perfect", color: dim, dashed: true}}
-	return p
-}
-
 // wilson returns the 95 % interval of a share of n (Wilson 1927).
 func wilson(share float64, n int) (lo, hi float64) {
 	const z = 1.959964
@@ -128,16 +106,56 @@ func wilson(share float64, n int) (lo, hi float64) {
 
 func pmText(e rlhf.PMEval) string {
 	rows := [][]string{{"pairs ranked right", "share", "95 % interval", "pairs"}}
+	add := func(name string, a rlhf.Accuracy) {
+		rows = append(rows, []string{oneLine(name), fmt.Sprintf("%.3f", a.Value), fmt.Sprintf("%.3f to %.3f", a.Low, a.High), fmt.Sprint(a.N)})
+	}
 	for _, a := range accuracies(e) {
-		rows = append(rows, []string{oneLine(a.Name), fmt.Sprintf("%.3f", a.Value), fmt.Sprintf("%.3f to %.3f", a.Low, a.High), fmt.Sprint(a.N)})
+		add(a.Name, a)
+	}
+	for _, a := range e.Turns {
+		add("turn "+a.Name, a)
+	}
+	for _, t := range e.Thresholds {
+		add("both scores above "+number(t.Above), t.Accuracy)
 	}
 	s := columns(rows)
-	if e.Bayes > 0 {
-		s += fmt.Sprintf("noise ceiling of the labels: %.3f\n", e.Bayes)
-	}
 	rows = [][]string{{"|Δ|", "confidence", "ranked right", "pairs"}}
 	for _, b := range e.Bins {
 		rows = append(rows, []string{fmt.Sprintf("%s to %s", number(b.Lo), number(b.Hi)), fmt.Sprintf("%.3f", b.Predicted), fmt.Sprintf("%.3f", b.Accuracy), fmt.Sprint(b.N)})
 	}
-	return s + fmt.Sprintf("calibration: ECE %.3f, loss %s nats, correlation of score and length %.2f\n", e.ECE, number(e.Loss), e.LengthCorr) + columns(rows)
+	return s + columns(rows)
+}
+
+// worth is the table of the figures that have no picture, with how to read each.
+func worth(e rlhf.PMEval) *table {
+	t := &table{heads: [][]cell{heads("measured", "value", "how to read it")}}
+	row := func(name, value, reading string) {
+		t.rows = append(t.rows, []cell{{text: name}, {text: value, right: true}, {text: reading, style: "max-width:40em;"}})
+	}
+	row("loss, nats per pair", number(e.Loss), "a coin: 0.693")
+	if e.Slope != 0 || e.SlopeSE != 0 {
+		row("slope k of logit P = k·Δ", fmt.Sprintf("%.2f ± %.2f s.e.", e.Slope, e.SlopeSE), "1: calibrated; above: under-confident; below: over-confident")
+	}
+	row("expected calibration error", fmt.Sprintf("%.3f", e.ECE), "mean distance between confidence and accuracy; 0: calibrated")
+	if e.Brier != 0 {
+		row("Brier score", fmt.Sprintf("%.3f", e.Brier), "mean squared error of the probability; a coin: 0.25")
+	}
+	row("score against length", strings.Replace(fmt.Sprintf("%.2f", e.LengthCorr), "-", "−", 1), "correlation within pairs; far from 0: it may be counting words")
+	row("pairs without gradient", fmt.Sprintf("%.1f %%", 100*e.ZeroGrad), "σ(−Δ) < 0.01: they teach nothing any more")
+	if e.Bayes > 0 {
+		row("noise ceiling of the labels", fmt.Sprintf("%.3f", e.Bayes), fmt.Sprintf("knowing the truth, one agrees with this share of the labels; the model reaches %.2f of it", e.All.Value/e.Bayes))
+		if e.Gold != nil {
+			row("right order, by the truth", fmt.Sprintf("%.3f", e.Gold.Value), fmt.Sprintf("%.2f of the ceiling", e.Gold.Value/e.Bayes))
+		}
+	}
+	if e.SD > 0 {
+		row("scores", minus(e.Mean)+" ± "+number(e.SD)+" s.d.", "only differences of scores mean anything")
+	}
+	for i, n := range e.Notes {
+		if i > 0 {
+			t.foot += "\n"
+		}
+		t.foot += n
+	}
+	return t
 }

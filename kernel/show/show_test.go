@@ -416,6 +416,17 @@ func TestNotFinite(t *testing.T) {
 	catch(t, func() {
 		show.PMEval(e)
 		show.PMEval(rlhf.PMEval{})
+		full := fullPMEval(math.NaN())
+		full.Turns[1].Value, full.Turns[2].Low, full.Thresholds[0].Above, full.Thresholds[1].Accuracy.N = math.NaN(), math.Inf(-1), math.Inf(-1), 0
+		for _, ms := range [][]show.PM{nil, {{}}, {{Name: "a", Eval: full}, {Name: "b", Eval: e}, {}}} {
+			show.Calibration(ms...)
+			show.ByTurn(ms...)
+			show.Thresholds(ms...)
+		}
+		show.Against("x", nil)
+		show.Against("x", nil, show.OfBest)
+		show.Against("x", []show.Sweep{{}, {Name: "short", X: []float64{1, 2}, Evals: []rlhf.PMEval{e}}, {X: []float64{math.NaN(), 0, -1}, Evals: []rlhf.PMEval{{}, e, full}}}, show.LogX)
+		show.Against("x", []show.Sweep{{}, {X: []float64{3}, Evals: []rlhf.PMEval{e}}}, show.OfBest, show.LogX)
 		show.Histogram("h", "x", show.Values{Name: "a", X: bad}, show.Values{Name: "none"})
 		show.Lines("l", "x", "y", []show.Series{{Name: "a", X: bad, Y: bad}, {Name: "short", X: []float64{1}}}, show.LogX)
 		show.Loss(nil)

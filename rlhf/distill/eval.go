@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"math"
 
+	"hhrlhf/rlhf/eval"
 	"hhrlhf/rlhf/internal/gx"
-	"hhrlhf/rlhf/rl"
 )
 
 // Divergence is the mean KL over tokens in nats, with its 95 % interval.
@@ -53,7 +53,7 @@ func (t *Trainer) Evaluate(held *Targets) (Divergence, error) {
 		r := sums[i] - d.KL*float64(len(row))
 		variance += r * r
 	}
-	margin := rl.Z95 * math.Sqrt(variance) / float64(d.Tokens)
+	margin := eval.Z95 * math.Sqrt(variance) / float64(d.Tokens)
 	d.Low, d.High = d.KL-margin, d.KL+margin
 	return d, nil
 }

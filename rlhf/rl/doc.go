@@ -1,7 +1,7 @@
 // Package rl is the mathematics of PPO and of preference models: KL estimates,
 // shaped rewards, generalised advantage estimation, whitening, the clipped
-// losses, the preference losses, Adam and calibration. It holds no variables,
-// opens no backend and holds no seed.
+// losses, the preference losses and Adam. It holds no variables, opens no backend
+// and holds no seed.
 //
 // Each algorithm has one file with two forms. The graph form takes and returns
 // nodes and is what trains. Its twin, named with the suffix Plain, is a loop

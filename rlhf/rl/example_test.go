@@ -55,21 +55,3 @@ func ExampleAdaptiveKL() {
 	// KL  6 nats: β 0.0980
 	// KL 12 nats: β 0.1000
 }
-
-func ExampleEqualWidthBins() {
-	good, bad := []float64{0.2, 2, 0.1, 1.5}, []float64{0, 0, 0.4, 0}
-	p, y := rl.PairOutcomes(good, bad)
-	bins, err := rl.EqualWidthBins(p, y, 4)
-	if err != nil {
-		fmt.Println(err)
-	}
-	for _, b := range bins {
-		fmt.Printf("%d pairs: predicted %.2f, right %.2f\n", b.Count, b.MeanP, b.MeanY)
-	}
-	ece, _ := rl.CalibrationErrors(bins)
-	fmt.Printf("expected calibration error %.3f\n", ece)
-	// Output:
-	// 2 pairs: predicted 0.56, right 0.50
-	// 2 pairs: predicted 0.85, right 1.00
-	// expected calibration error 0.106
-}

@@ -273,42 +273,6 @@ var goldenTests = []goldenTest{
 		},
 	},
 	{
-		name: "calibration", input: "p", entry: 3, scale: 40,
-		plain: func(t *testing.T, in rltest.Values) []output {
-			p, y := row(t, in, "p"), row(t, in, "y")
-			width, err := rl.EqualWidthBins(p, y, 10)
-			if err != nil {
-				t.Fatal(err)
-			}
-			mass, err := rl.EqualMassBins(p, y, 5)
-			if err != nil {
-				t.Fatal(err)
-			}
-			ece, mce := rl.CalibrationErrors(width)
-			massECE, massMCE := rl.CalibrationErrors(mass)
-			return []output{{"ece_10", ece}, {"mce_10", mce}, {"bins_10", binRows(width)}, {"ece_equal_mass_5", massECE}, {"mce_equal_mass_5", massMCE},
-				{"bins_equal_mass_5", binRows(mass)}, {"brier", rl.BrierScore(p, y)}, {"nll", rl.LogLoss(p, y)}}
-		},
-	},
-	{
-		name: "temperature_scaling", input: "gap", entry: 0, scale: 30,
-		plain: func(t *testing.T, in rltest.Values) []output {
-			gap, y := row(t, in, "gap"), row(t, in, "y")
-			temp, err := rl.FitTemperature(gap, y)
-			if err != nil {
-				t.Fatal(err)
-			}
-			nll := func(temp float64) float64 {
-				p := make([]float64, len(gap))
-				for i, d := range gap {
-					p[i] = rl.SigmoidPlain(d / temp)
-				}
-				return rl.LogLoss(p, y)
-			}
-			return []output{{"temperature", temp}, {"nll_before", nll(1)}, {"nll_after", nll(temp)}}
-		},
-	},
-	{
 		name: "adam_with_global_norm_clip", input: "params", entry: 0, scale: 1,
 		plain: func(t *testing.T, in rltest.Values) []output { return adamOutputs(t, in, 0)(in) },
 		graph: adamOutputs,
@@ -402,13 +366,6 @@ func preferenceVariants(t *testing.T, in rltest.Values) []preferenceVariant {
 		{"loss_center", false, rl.PreferenceOptions{Center: center}},
 		{"loss_all", true, rl.PreferenceOptions{LabelSmoothing: smooth, Center: center}},
 	}
-}
-
-func binRows(bins []rl.CalibrationBin) (out [][]float64) {
-	for _, b := range bins {
-		out = append(out, []float64{float64(b.Index), float64(b.Count), b.MeanP, b.MeanY})
-	}
-	return out
 }
 
 // adamOutputs runs the case's updates, on the twin if dtype is 0.

@@ -284,29 +284,6 @@ func TestAdaptiveKL(t *testing.T) {
 	}
 }
 
-func TestIntervals(t *testing.T) {
-	low, high := rl.WilsonInterval(8, 10, rl.Z95)
-	rltest.Close(t, "Wilson 8/10", []float64{low, high}, []float64{0.4902, 0.9433}, 1e-4)
-	low, high = rl.WilsonInterval(0, 10, rl.Z95)
-	rltest.Close(t, "Wilson 0/10", []float64{low, high}, []float64{0, 0.2775}, 1e-4)
-	low, high = rl.WilsonInterval(0, 0, rl.Z95)
-	rltest.Close(t, "Wilson 0/0", []float64{low, high}, []float64{0, 1}, 0)
-	mean, low, high := rl.MeanInterval([]float64{1, 2, 3}, 1)
-	rltest.Close(t, "mean", []float64{mean, low, high}, []float64{2, 2 - 1/math.Sqrt(3), 2 + 1/math.Sqrt(3)}, 1e-12)
-	if _, low, _ = rl.MeanInterval([]float64{1}, 1); !math.IsInf(low, -1) {
-		t.Errorf("one value has the interval from %v", low)
-	}
-
-	rng := rltest.Rand(1)
-	x := rltest.Matrix(rng, 1, 400)[0]
-	_, nl, nh := rl.MeanInterval(x, rl.Z95)
-	bl, bh := rl.BootstrapInterval(x, 0.95, 2000, rng)
-	rltest.Close(t, "bootstrap against normal", []float64{bl, bh}, []float64{nl, nh}, 0.02)
-	again, _ := rl.BootstrapInterval(x, 0.95, 50, rltest.Rand(2))
-	same, _ := rl.BootstrapInterval(x, 0.95, 50, rltest.Rand(2))
-	rltest.Close(t, "one seed, one interval", again, same, 0)
-}
-
 func TestExplainedVariance(t *testing.T) {
 	ret, mask := [][]float64{{1, 3, math.NaN()}}, [][]bool{{true, true, false}}
 	for _, c := range []struct {
@@ -316,35 +293,4 @@ func TestExplainedVariance(t *testing.T) {
 		rltest.Close(t, "explained variance", rl.ExplainedVariance([][]float64{c.value}, ret, mask), c.want, 1e-12)
 	}
 	rltest.Close(t, "constant returns", rl.ExplainedVariance(ret, [][]float64{{2, 2, 7}}, mask), 0.0, 0)
-}
-
-func TestCalibrationByHand(t *testing.T) {
-	p, y := rl.PairOutcomes([]float64{1, 0, 2}, []float64{0, 3, 2})
-	rltest.Close(t, "p", p, []float64{0.7310586, 0.9525741, 0.5}, 1e-7)
-	rltest.Close(t, "y", y, []float64{1, 0, 0.5}, 0)
-	bins, err := rl.EqualWidthBins([]float64{0, 0.5, 1}, []float64{0, 1, 1}, 2)
-	if err != nil {
-		t.Fatal(err)
-	}
-	rltest.Close(t, "bins", binRows(bins), [][]float64{{0, 1, 0, 0}, {1, 2, 0.75, 1}}, 0)
-	ece, mce := rl.CalibrationErrors(bins)
-	rltest.Close(t, "ece, mce", []float64{ece, mce}, []float64{2.0 / 3 * 0.25, 0.25}, 1e-12)
-
-	for _, bad := range []struct {
-		p, y []float64
-		n    int
-	}{{[]float64{1.1}, []float64{1}, 2}, {[]float64{math.NaN()}, []float64{1}, 2}, {[]float64{1}, nil, 2}, {[]float64{1}, []float64{2}, 2}, {nil, nil, 0}} {
-		if _, err := rl.EqualWidthBins(bad.p, bad.y, bad.n); err == nil {
-			t.Errorf("equal width: %v passes", bad)
-		}
-		if _, err := rl.EqualMassBins(bad.p, bad.y, bad.n); err == nil {
-			t.Errorf("equal mass: %v passes", bad)
-		}
-	}
-	for name, bad := range map[string][2][]float64{
-		"empty": {}, "separated": {{1, -1}, {1, 0}}, "wrong way": {{1, -1}, {0, 1}}, "NaN": {{math.NaN()}, {1}}} {
-		if temp, err := rl.FitTemperature(bad[0], bad[1]); err == nil {
-			t.Errorf("%s: T = %v, want an error", name, temp)
-		}
-	}
 }

@@ -16,8 +16,8 @@ import (
 	"sync"
 
 	"hhrlhf/rlhf/data"
+	"hhrlhf/rlhf/eval"
 	"hhrlhf/rlhf/local"
-	"hhrlhf/rlhf/rl"
 )
 
 // evalFlags are the flags of rlhf lm eval.
@@ -161,7 +161,7 @@ func evalLoss(s shell, f evalFlags, m languageModel) error {
 	r.NatsPerByte = total / float64(max(1, r.Bytes))
 	r.BitsPerByte = r.NatsPerByte / math.Ln2
 	r.Perplexity = math.Exp(r.NatsPerToken)
-	r.Low, r.High = math.Exp(r.NatsPerToken-rl.Z95*r.SE), math.Exp(r.NatsPerToken+rl.Z95*r.SE)
+	r.Low, r.High = math.Exp(r.NatsPerToken-eval.Z95*r.SE), math.Exp(r.NatsPerToken+eval.Z95*r.SE)
 	r.FirstChoice = float64(right) / float64(r.Tokens)
 	if f.asJSON {
 		return printJSON(s.out, r)
@@ -263,7 +263,7 @@ func evalLastWords(s shell, f evalFlags, m languageModel) error {
 		return fmt.Errorf("lm eval: %s holds no text", f.data)
 	}
 	r.Accuracy, r.Nats = float64(r.Right)/float64(r.N), nats/float64(r.N)
-	r.Low, r.High = rl.WilsonInterval(float64(r.Right), r.N, rl.Z95)
+	r.Low, r.High = eval.WilsonInterval(float64(r.Right), r.N, eval.Z95)
 	if f.asJSON {
 		return printJSON(s.out, r)
 	}

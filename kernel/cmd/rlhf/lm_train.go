@@ -11,9 +11,9 @@ import (
 	"strings"
 
 	"hhrlhf/rlhf"
+	"hhrlhf/rlhf/eval"
 	"hhrlhf/rlhf/lm"
 	"hhrlhf/rlhf/local"
-	"hhrlhf/rlhf/rl"
 	"hhrlhf/rlhf/run"
 )
 
@@ -265,7 +265,7 @@ func (f trainFlags) report(ctx context.Context, s shell, r rlhf.LMRun) error {
 	const command = "lm train"
 	p := newProgress(s.err, command)
 	stop := p.waiting("evaluating")
-	eval, err := r.Evaluate()
+	e, err := r.Evaluate()
 	stop()
 	if err != nil {
 		if ctx.Err() != nil {
@@ -278,10 +278,10 @@ func (f trainFlags) report(ctx context.Context, s shell, r rlhf.LMRun) error {
 		return fmt.Errorf("%s: %w", command, err)
 	}
 	if f.asJSON {
-		return printJSON(s.out, trainEvent{Event: "done", Run: f.name, Step: info.Step, Of: info.Planned, Dir: info.Dir, Params: info.Params, Eval: &eval})
+		return printJSON(s.out, trainEvent{Event: "done", Run: f.name, Step: info.Step, Of: info.Planned, Dir: info.Dir, Params: info.Params, Eval: &e})
 	}
 	fmt.Fprintf(s.out, "%s: step %d of %d, held-out loss %.4f ± %.4f nats per token (95 %% interval), %.4f per byte; unigram model %.4f\n",
-		f.name, info.Step, info.Planned, eval.Loss, rl.Z95*eval.SE, eval.PerByte, eval.Baseline)
+		f.name, info.Step, info.Planned, e.Loss, eval.Z95*e.SE, e.PerByte, e.Baseline)
 	fmt.Fprintf(s.out, "try: rlhf lm sample -model %s -chat -prompt 'How are you?'\n", f.name)
 	return nil
 }

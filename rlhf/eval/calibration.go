@@ -1,4 +1,4 @@
-package rl
+package eval
 
 import (
 	"cmp"
@@ -16,22 +16,15 @@ type CalibrationBin struct {
 	MeanY float64 // share of outcomes that came true
 }
 
-// PairOutcomes turns scores of comparisons into predictions: p = σ(|good − bad|)
-// is the probability that the model gives to the side it prefers, y is 1 where
-// that side was chosen, 0 where not, ½ for a tie. This is what the paper's
-// calibration curve plots (section 3.3, figure 9).
-func PairOutcomes[F Float](good, bad []F) (p, y []float64) {
-	for i := range good {
-		gap := float64(good[i]) - float64(bad[i])
-		p = append(p, SigmoidPlain(math.Abs(gap)))
-		switch {
-		case gap > 0:
-			y = append(y, 1)
-		case gap < 0:
-			y = append(y, 0)
-		default:
-			y = append(y, 0.5)
-		}
+// Outcomes turns comparisons into predictions: p = σ(|Δ|) is the probability
+// that the model gives to the side it prefers, y is 1 where that side was chosen,
+// 0 where not, ½ for a tie. This is what the paper's calibration curve plots
+// (Bai et al. 2022, section 3.3, figure 9). The signed Δ with y = 1 throughout
+// would say nothing: there every bin is right.
+func Outcomes(js []Judged) (p, y []float64) {
+	for _, j := range js {
+		p = append(p, sigmoid(math.Abs(j.Gap())))
+		y = append(y, j.credit())
 	}
 	return p, y
 }
@@ -73,14 +66,14 @@ func EqualMassBins(p, y []float64, n int) ([]CalibrationBin, error) {
 
 func checkOutcomes(p, y []float64, n int) error {
 	if n < 1 {
-		return fmt.Errorf("rl: calibration: %d bins, want at least 1", n)
+		return fmt.Errorf("eval: calibration: %d bins, want at least 1", n)
 	}
 	if len(p) != len(y) {
-		return fmt.Errorf("rl: calibration: %d probabilities for %d outcomes", len(p), len(y))
+		return fmt.Errorf("eval: calibration: %d probabilities for %d outcomes", len(p), len(y))
 	}
 	for i := range p {
 		if !(p[i] >= 0 && p[i] <= 1 && y[i] >= 0 && y[i] <= 1) {
-			return fmt.Errorf("rl: calibration: entry %d has p = %v, y = %v, want both in [0, 1]", i, p[i], y[i])
+			return fmt.Errorf("eval: calibration: entry %d has p = %v, y = %v, want both in [0, 1]", i, p[i], y[i])
 		}
 	}
 	return nil
@@ -134,44 +127,4 @@ func LogLoss(p, y []float64) float64 {
 		sum -= y[i]*math.Log(q) + (1-y[i])*math.Log(1-q)
 	}
 	return sum / math.Max(float64(len(p)), 1)
-}
-
-// FitTemperature returns the T > 0 that minimises the log-loss of σ(gap/T)
-// against y (Guo et al. 2017): above 1 the scores were too confident. The loss is
-// convex in 1/T. It returns an error where no finite T is best: gaps that
-// separate the outcomes perfectly, or that point the wrong way.
-func FitTemperature(gap, y []float64) (float64, error) {
-	if len(gap) == 0 || len(gap) != len(y) {
-		return 0, fmt.Errorf("rl: temperature: %d gaps for %d outcomes, want equal numbers and at least one", len(gap), len(y))
-	}
-	slope := func(inv float64) float64 { // of the loss in 1/T; rises with it
-		s := 0.0
-		for i, d := range gap {
-			s += d * (SigmoidPlain(inv*d) - y[i])
-		}
-		return s
-	}
-	if s := slope(0); !(s < 0) {
-		return 0, fmt.Errorf("rl: temperature: the gaps do not predict the outcomes (slope %.3g at 1/T = 0)", s)
-	}
-	separated := true
-	for i, d := range gap {
-		separated = separated && (d >= 0 || y[i] == 0) && (d <= 0 || y[i] == 1)
-	}
-	if separated {
-		return 0, fmt.Errorf("rl: temperature: the gaps separate the outcomes perfectly; no T > 0 is best")
-	}
-	low, high := 0.0, 1.0
-	for slope(high) < 0 {
-		low, high = high, 2*high
-	}
-	for range 200 {
-		mid := (low + high) / 2
-		if slope(mid) < 0 {
-			low = mid
-		} else {
-			high = mid
-		}
-	}
-	return 2 / (low + high), nil
 }

@@ -1,0 +1,73 @@
+package show_test
+
+import (
+	"math"
+	"strconv"
+
+	"hhrlhf/kernel/show"
+	"hhrlhf/rlhf"
+)
+
+// accuracyOf returns the share of n pairs with its interval, the normal one.
+func accuracyOf(name string, n int, share float64) rlhf.Accuracy {
+	half := 1.96 * math.Sqrt(share*(1-share)/float64(n))
+	return rlhf.Accuracy{Name: name, N: n, Value: share, Low: max(0, share-half), High: min(1, share+half)}
+}
+
+// fullPMEval is an evaluation with everything that can be measured, of a model
+// whose confidence is too low by the factor slope.
+func fullPMEval(slope float64) rlhf.PMEval {
+	e := pmEval()
+	e.Slope, e.SlopeSE, e.Brier, e.ZeroGrad, e.SD, e.Mean = slope, 0.04, 0.176, 0.013, 1.3, -0.42
+	for i := range e.Bins {
+		b := &e.Bins[i]
+		d := math.Log(b.Predicted / (1 - b.Predicted))
+		b.Accuracy = min(1, 1/(1+math.Exp(-slope*d))+0.02*float64(i%3-1))
+	}
+	for i, v := range []float64{0.781, 0.748, 0.741, 0.729, 0.735} {
+		name := strconv.Itoa(i + 1)
+		if i == 4 {
+			name = "5+"
+		}
+		e.Turns = append(e.Turns, accuracyOf(name, 1804/(1+2*i), v))
+	}
+	for i := range 11 {
+		at := -3 + 0.5*float64(i)
+		e.Thresholds = append(e.Thresholds, rlhf.Threshold{Above: at, Accuracy: accuracyOf("", int(1000/(1+math.Exp(1.8*at))), 0.742-0.05/(1+math.Exp(-2*at)))})
+	}
+	e.Notes = []string{"12 comparisons left out: their conversation was trained on"}
+	return e
+}
+
+// lower takes d off every accuracy by turn.
+func lower(e rlhf.PMEval, d float64) rlhf.PMEval {
+	for i, a := range e.Turns {
+		e.Turns[i] = accuracyOf(a.Name, a.N, a.Value-d)
+	}
+	return e
+}
+
+// mixes are the accuracies that the paper's figure 19 shows, and d more.
+func mixes(name string, d float64) show.Sweep {
+	s := show.Sweep{Name: name}
+	for i := range 11 {
+		t := float64(i) / 10
+		s.X = append(s.X, 10*float64(i))
+		s.Evals = append(s.Evals, rlhf.PMEval{Tranches: []rlhf.Accuracy{
+			accuracyOf("synth-harmless", 400, 0.74+d-0.38*math.Exp(-9*t)),
+			accuracyOf("synth-helpful", 800, 0.73+d-0.37*math.Exp(-9*(1-t))),
+		}})
+	}
+	return s
+}
+
+// weights are accuracies under weights of the harmless loss.
+func weights() show.Sweep {
+	s := show.Sweep{X: []float64{1, 2, 3, 4, 10}}
+	for _, w := range s.X {
+		s.Evals = append(s.Evals, rlhf.PMEval{Tranches: []rlhf.Accuracy{
+			accuracyOf("helpful-base", 2354, 0.72-0.004*w), accuracyOf("harmless-base", 2312, 0.64+0.03*math.Log(w)),
+		}})
+	}
+	return s
+}

@@ -1,0 +1,26 @@
+// Package eval measures scorers of responses. It is arithmetic on numbers that
+// are already there: it holds no model, reads no file and draws nothing at random
+// but the resamples of [BootstrapInterval].
+//
+// What goes in is a list of [Judged]: a comparison and the two scores that a
+// preference model, a baseline or a language model gave it.
+//
+//	accuracy       Accuracy, ByTranche, ByTurn, Against   figures 7, 8
+//	loss           Loss, ZeroGradient                     Askell et al. 2021, eq. 3.1
+//	calibration    Outcomes, Bins, Slope, ChanceECE       section 3.3, figure 9
+//	high scores    Thresholds                             figure 25
+//	length         LengthCorrelation
+//	all of these   PM
+//	probabilities  EqualWidthBins, EqualMassBins, CalibrationErrors, BrierScore, LogLoss, FitTemperature
+//	intervals      WilsonInterval, MeanInterval, BootstrapInterval
+//
+// Sections and figures without a source are those of Bai et al. 2022.
+//
+// # Differences from the paper
+//
+//   - The paper plots calibration and prints no number. ECE, Brier score and slope
+//     are added; see each for its source.
+//   - A tie counts half. The paper does not say.
+//   - The thresholds of figure 25 are quantiles of the lower score rather than
+//     round numbers, as the scale of scores is arbitrary.
+package eval
