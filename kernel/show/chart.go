@@ -92,9 +92,23 @@ func extremes(values []float64) (lo, hi float64) {
 	return lo, hi
 }
 
+// decimals writes v with two decimals, and nothing as 0.
+func decimals(v float64) string {
+	return strings.Replace(strings.TrimPrefix(fmt.Sprintf("%+.2f", math.Round(v*100)/100+0), "+"), "-", "−", 1)
+}
+
 // Histogram draws how samples of a quantity are distributed, on common bins, as
 // shares of each sample, with the means as vertical lines.
 func Histogram(title, label string, groups ...Values) {
+	p, rows := histogram(title, label, groups, []color.NRGBA{dim, blue, vermilion, green})
+	c := grid(p)
+	c.text = strings.TrimSpace(clean(title)+" ("+clean(label)+")") + "\n" + columns(rows)
+	show(c.output(""))
+}
+
+// histogram returns the panel of samples on common bins, in the colours given, and
+// the rows of a table that says the numbers. A mean in grey is dashed.
+func histogram(title, label string, groups []Values, colors []color.NRGBA) (*panel, [][]string) {
 	p := &panel{title: title, xLabel: label, yLabel: "share of samples", empty: "no data", y: span(0, 0.1)}
 	lo, hi := math.Inf(1), math.Inf(-1)
 	for _, g := range groups {
@@ -111,7 +125,7 @@ func Histogram(title, label string, groups ...Values) {
 	width := (p.x.hi - p.x.lo) / float64(bins)
 	rows := [][]string{{"sample", "n", "mean", "s.d.", "lowest", "highest"}}
 	for i, g := range groups {
-		col := []color.NRGBA{dim, blue, vermilion, green}[i%4]
+		col := colors[i%len(colors)]
 		counts := make([]float64, bins)
 		n, sum, sq := 0.0, 0.0, 0.0
 		for _, v := range g.X {
@@ -139,10 +153,8 @@ func Histogram(title, label string, groups ...Values) {
 			outline.y = append(outline.y, c/n, c/n)
 		}
 		p.line(outline, col, 1.6, false)
-		p.plumb(mean, col, 2.8, i == 0)
-		p.key = append(p.key, key{label: fmt.Sprintf("%s: mean %s", clean(g.Name), strings.Replace(fmt.Sprintf("%.2f", mean), "-", "−", 1)), color: col, dashed: i == 0})
+		p.plumb(mean, col, 2.8, col == dim)
+		p.key = append(p.key, key{label: fmt.Sprintf("%s: mean %s", clean(g.Name), decimals(mean)), color: col, dashed: col == dim})
 	}
-	c := &card{width: cardWidth, height: cardHeight, columns: 1, panels: []*panel{p}}
-	c.text = strings.TrimSpace(clean(title)+" ("+clean(label)+")") + "\n" + columns(rows)
-	show(c.output(""))
+	return p, rows
 }

@@ -58,6 +58,9 @@ func (d *dashboard) card(points []rlhf.Point, of int) *card {
 		c.panels = d.ppo(points, of)
 	case "pm":
 		c.panels = d.pm(points, of)
+		if len(c.panels) > 2 {
+			c.height = gridHeight
+		}
 	case "distill":
 		c.columns = 1
 		c.panels = d.distill(points, of)
@@ -139,7 +142,28 @@ func (d *dashboard) pm(points []rlhf.Point, of int) []*panel {
 	for _, p := range []*panel{loss, acc} {
 		p.key = append(p.key, key{label: "coin flip", color: dim, dashed: true})
 	}
-	return d.keep(loss, acc)
+	chosen, rejected := values(points, "pm/chosen"), values(points, "pm/rejected")
+	if len(points) > 0 && len(chosen.x) == 0 {
+		return d.keep(loss, acc)
+	}
+	scores := d.panel("Mean scores", "PM score", of, axis{})
+	scores.trend(chosen, of, "chosen", blue)
+	scores.trend(rejected, of, "rejected", vermilion)
+	scores.key = []key{{label: "chosen", color: blue}, {label: "rejected", color: vermilion}}
+	return d.keep(loss, acc, scores, d.pmFourth(points, of))
+}
+
+// pmFourth is the last panel of a preference model: the language-model loss where
+// it is trained on too, the margin otherwise.
+func (d *dashboard) pmFourth(points []rlhf.Point, of int) *panel {
+	if lm := values(points, "pm/lm_loss"); len(lm.x) > 0 {
+		p := d.panel("Loss as a language model", "nats per token of the chosen", of, axis{})
+		p.trend(lm, of, "loss", green)
+		return p
+	}
+	p := d.panel("Margin", "score of chosen − rejected", of, span(0, 0.5))
+	p.trend(values(points, "pm/margin"), of, "margin", green)
+	return p
 }
 
 func (d *dashboard) ppo(points []rlhf.Point, of int) []*panel {
@@ -220,6 +244,7 @@ func (d *dashboard) text(points []rlhf.Point) string {
 // drawn holds the metrics that a dashboard shows.
 var drawn = map[string]bool{
 	"lm/loss": true, "distill/kl": true, "pm/loss": true, "pm/accuracy": true,
+	"pm/margin": true, "pm/chosen": true, "pm/rejected": true, "pm/lm_loss": true,
 	"objective/score": true, "objective/score_std": true, "objective/kl": true, "objective/kl_k3": true, "objective/sqrt_kl": true,
 	"objective/gold_helpful": true, "objective/gold_harmless": true, "response/length_mean": true, "response/eos_rate": true,
 }

@@ -3,6 +3,7 @@ package show_test
 import (
 	"hhrlhf/kernel/show"
 	"hhrlhf/rlhf"
+	"hhrlhf/rlhf/eval"
 )
 
 // Outside a notebook the pictures are text.
@@ -125,8 +126,34 @@ func ExampleComparisons() {
 		Tranche:  "synth-helpful",
 	}}, 5)
 	// Output:
-	// tranche        prompt                 chosen    rejected
-	// synth-helpful  Human: What is 3 + 4?  It is 7.  You fool.
+	// synth-helpful
+	//   Human: What is 3 + 4?
+	//   chosen    It is 7.
+	//   rejected  You fool.
+}
+
+func ExampleJudged() {
+	prompt := rlhf.Human + " What is 3 + 4?" + rlhf.Assistant
+	pair := rlhf.Comparison{Chosen: rlhf.Transcript{Prompt: prompt, Response: " It is 7."}, Rejected: rlhf.Transcript{Prompt: prompt, Response: " You fool."}, Tranche: "synth-helpful", Source: "synth:0"}
+	show.Judged([]eval.Judged{{Chosen: 0.9, Rejected: -0.3, Comparison: pair}}, 1)
+	// Output:
+	// synth-helpful synth:0
+	//   Human: What is 3 + 4?
+	//   chosen      0.90  It is 7.
+	//   rejected   −0.30  You fool.
+	//   Δ = 1.20, P(chosen is better) = 0.77: the model agrees
+}
+
+func ExampleData() {
+	show.Data(rlhf.DataInfo{Name: "helpful-base", Read: 43835, Rows: 40000, SHA256: "0123456789abcdef", Odd: []rlhf.Odd{
+		{Reason: "both responses are equal", Rows: 14, Where: []string{"helpful-base.jsonl.gz:103", "helpful-base.jsonl.gz:711"}},
+	}})
+	// Output:
+	// data                                              rows   share of what was read  for example
+	// helpful-base  read                                43835  100.00 %
+	//               left out: both responses are equal  14     0.03 %                  helpful-base.jsonl.gz:103, helpful-base.jsonl.gz:711
+	//               not asked for                       3821   8.72 %
+	//               used                                40000  91.25 %                 SHA-256 0123456789ab…
 }
 
 func ExampleTable() {

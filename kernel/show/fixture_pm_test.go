@@ -1,11 +1,14 @@
 package show_test
 
 import (
+	"fmt"
 	"math"
+	"math/rand/v2"
 	"strconv"
 
 	"hhrlhf/kernel/show"
 	"hhrlhf/rlhf"
+	"hhrlhf/rlhf/eval"
 )
 
 // accuracyOf returns the share of n pairs with its interval, the normal one.
@@ -70,4 +73,39 @@ func weights() show.Sweep {
 		}})
 	}
 	return s
+}
+
+// pmHistory is the history of a preference model with its scores, and with its
+// language-model loss if it is trained on that too.
+func pmHistory(n int, lm bool) []rlhf.Point {
+	points := history("pm", n, false)
+	r := rand.New(rand.NewPCG(5, 6))
+	for i, p := range points {
+		t := float64(i) / float64(n)
+		p.Values["pm/chosen"] = 0.8*t + 0.15*r.NormFloat64()
+		p.Values["pm/rejected"] = -0.5*t + 0.15*r.NormFloat64()
+		p.Values["pm/margin"] = p.Values["pm/chosen"] - p.Values["pm/rejected"]
+		if lm {
+			p.Values["pm/lm_loss"] = 2.4 + 0.3*math.Exp(-4*t) + 0.05*r.NormFloat64()
+		}
+	}
+	return points
+}
+
+// judgedPairs returns n pairs and how a model scores them.
+func judgedPairs(n int) []eval.Judged {
+	r := rand.New(rand.NewPCG(7, 8))
+	js := make([]eval.Judged, n)
+	for i := range js {
+		p := rlhf.Human + " Hello." + rlhf.Assistant + " Hello! How can I help?" + rlhf.Human + fmt.Sprintf(" What is %d + 4?", i) + rlhf.Assistant
+		common := r.NormFloat64() // prompts differ more than the responses to one
+		js[i] = eval.Judged{
+			Chosen: common + 0.7*r.NormFloat64() + 0.7, Rejected: common + 0.7*r.NormFloat64(),
+			Comparison: rlhf.Comparison{
+				Chosen:   rlhf.Transcript{Prompt: p, Response: fmt.Sprintf(" It is %d.", i+4)},
+				Rejected: rlhf.Transcript{Prompt: p, Response: " You fool."}, Tranche: "synth-helpful", Source: fmt.Sprintf("synth:%d", i),
+			},
+		}
+	}
+	return js
 }

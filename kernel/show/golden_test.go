@@ -31,6 +31,8 @@ var pictures = []struct {
 	{"lm_logx", func() { show.Loss(history("lm", 450, false), show.LogX) }},
 	{"lm_tiny", func() { show.History(newRun("lm", 12, 12, false)) }},
 	{"pm", func() { show.History(newRun("pm", 125, 125, false)) }},
+	{"pm_scores", func() { show.Loss(pmHistory(125, false)) }},
+	{"pm_lm", func() { show.Loss(pmHistory(125, true)) }},
 	{"ppo", func() { show.History(newRun("ppo", 60, 60, false)) }},
 	{"ppo_gold", func() { show.History(newRun("ppo", 60, 60, true)) }},
 	{"ppo_start", func() { show.History(newRun("ppo", 0, 60, true)) }},
@@ -45,6 +47,7 @@ var pictures = []struct {
 		show.ByTurn(show.PM{Name: "3 M", Eval: fullPMEval(1.02)}, show.PM{Name: "0.2 M", Eval: lower(fullPMEval(1.35), 0.09)})
 	}},
 	{"thresholds", func() { show.Thresholds(show.PM{Name: "helpful", Eval: fullPMEval(1.02)}) }},
+	{"margins", func() { show.Margins(judgedPairs(600)) }},
 	{"mixes", func() { show.Against("share of harmless comparisons, %", []show.Sweep{mixes("3 M parameters", 0)}) }},
 	{"mixes_sizes", func() {
 		show.Against("share of harmless comparisons, %", []show.Sweep{mixes("0.2 M parameters", -0.08), mixes("3 M parameters", 0)})

@@ -30,7 +30,7 @@ func (s *state) status() string {
 	if n := len(s.points); n > 0 {
 		last := s.points[n-1].Values
 		for _, m := range []struct{ name, say string }{
-			{"lm/loss", "loss %s nats/token"}, {"distill/kl", "KL %s nats/token"}, {"pm/loss", "loss %s nats"}, {"pm/accuracy", "accuracy %s"},
+			{"lm/loss", "loss %s nats/token"}, {"distill/kl", "KL %s nats/token"}, {"pm/loss", "loss %s nats"}, {"pm/accuracy", "accuracy %s"}, {"pm/lm_loss", "LM loss %s nats/token"},
 			{"objective/score", "score %s"}, {"objective/kl", "KL %s nats"},
 			{"response/length_mean", "length %s tokens"}, {"response/eos_rate", "ended themselves %s"},
 		} {

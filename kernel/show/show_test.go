@@ -2,6 +2,7 @@ package show_test
 
 import (
 	"errors"
+	"fmt"
 	"go/parser"
 	"go/token"
 	"io/fs"
@@ -21,6 +22,7 @@ import (
 
 	"hhrlhf/kernel/show"
 	"hhrlhf/rlhf"
+	"hhrlhf/rlhf/eval"
 )
 
 // catch returns what f shows in a notebook.
@@ -108,6 +110,11 @@ func TestHTMLIsEscaped(t *testing.T) {
 		show.Compare(rlhf.BeforeAfter{Before: []rlhf.Sample{s}, After: []rlhf.Sample{s}, Rows: []rlhf.Change{{Name: hostile}}}, 1)
 		show.Transcripts([]rlhf.Transcript{tr}, 1)
 		show.Comparisons([]rlhf.Comparison{{Chosen: tr, Rejected: rlhf.Transcript{Prompt: hostile, Response: hostile}, Tranche: hostile}}, 1)
+		show.Comparisons([]rlhf.Comparison{{Chosen: tr, Rejected: tr, Tranche: "harmless " + hostile, Source: hostile},
+			{Chosen: rlhf.Transcript{Prompt: strings.Repeat(s.Prompt+hostile, 5), Response: strings.Repeat(hostile, 40)}, Rejected: tr}}, 2)
+		show.Judged([]eval.Judged{{Chosen: 1, Rejected: math.NaN(), Comparison: rlhf.Comparison{Chosen: tr, Rejected: tr}}}, 1)
+		show.Data(rlhf.DataInfo{Name: hostile, Read: 2, SHA256: hostile, Odd: []rlhf.Odd{{Reason: hostile, Where: []string{hostile}}}})
+		show.PMEval(rlhf.PMEval{Notes: []string{hostile}, Tranches: []rlhf.Accuracy{{Name: hostile}}})
 		show.Gold([]rlhf.Transcript{tr}, []rlhf.Gold{{Why: hostile}})
 		show.Table([]string{hostile}, [][]any{{hostile, 1.5, errors.New(hostile)}})
 		show.Status(rlhf.Status{Busy: hostile, Dir: hostile})
@@ -127,7 +134,7 @@ func TestHTMLIsEscaped(t *testing.T) {
 		}
 	})
 	// Tags and attributes that the package itself writes; anything else came in.
-	allowed := regexp.MustCompile(`^(</?(div|table|tr|th|td|b|span|br)( title="[^"<>]*")?( style="[a-z0-9:;.,%#() -]*")?>)$`)
+	allowed := regexp.MustCompile(`^(</?(div|table|tr|th|td|b|span|br|details|summary)( title="[^"<>]*")?( style="[a-z0-9:;.,%#() -]*")?>)$`)
 	for _, s := range shown {
 		if s.HTML == "" {
 			continue
@@ -217,7 +224,67 @@ func TestOddBatches(t *testing.T) {
 		show.Compare(rlhf.BeforeAfter{}, 3)
 		show.Transcripts(nil, 3)
 		show.Comparisons(nil, -3)
+		show.Comparisons([]rlhf.Comparison{{}, {Tranche: "harmless-base"}}, 9)
+		show.Judged(nil, 3)
+		show.Judged(judgedPairs(1), -1)
+		show.Margins(nil)
+		show.Data()
+		show.Data(rlhf.DataInfo{}, rlhf.DataInfo{Rows: 5, Odd: []rlhf.Odd{{Rows: 9}}})
 	})
+}
+
+// What folds is there, once, and what may offend is behind a click; what people
+// of the synthetic world ask for is not.
+func TestComparisonsFold(t *testing.T) {
+	cs := []rlhf.Comparison{judgedPairs(2)[0].Comparison, judgedPairs(2)[1].Comparison}
+	var long strings.Builder
+	for i := range 400 {
+		fmt.Fprintf(&long, " word%d", i)
+	}
+	cs[0].Chosen.Response = long.String()
+	html := catch(t, func() { show.Comparisons(cs[:1], 1) })[0].HTML
+	for i := range 400 {
+		if n := strings.Count(html, fmt.Sprintf("word%d ", i)); n != 1 && i < 399 {
+			t.Fatalf("word %d stands %d times", i, n)
+		}
+	}
+	if n := strings.Count(html, "<details>"); n != 1 || strings.Count(html, "</details>") != 1 {
+		t.Errorf("%d folds, want that of the long response", n)
+	}
+	if html := catch(t, func() { show.Comparisons(cs[1:], 1) })[0].HTML; strings.Contains(html, "<details>") {
+		t.Error("a short synthetic pair folds")
+	}
+	for tranche, want := range map[string]bool{"harmless-base": true, "synth-harmless": false, "helpful-base": false} {
+		cs[1].Tranche = tranche
+		html := catch(t, func() { show.Comparisons(cs[1:], 1) })[0].HTML
+		if got := strings.Index(html, "<details>"); (got >= 0 && got < strings.Index(html, "Hello.")) != want {
+			t.Errorf("%s: folded at %d, want %v", tranche, got, want)
+		}
+	}
+}
+
+// Released pairs may part before the last turn; then each side shows its own.
+func TestComparisonsPartEarly(t *testing.T) {
+	h, a := rlhf.Human, rlhf.Assistant
+	c := rlhf.Comparison{
+		Chosen:   rlhf.Transcript{Prompt: h + " One?" + a + " Two." + h + " Three?" + a, Response: " Four."},
+		Rejected: rlhf.Transcript{Prompt: h + " One?" + a + " Five." + h + " Six?" + a, Response: " Seven."},
+	}
+	text := catch(t, func() { show.Comparisons([]rlhf.Comparison{c}, 1) })[0].Text
+	for word, want := range map[string]int{"One?": 1, "Two.": 1, "Three?": 1, "Four.": 1, "Five.": 1, "Six?": 1, "Seven.": 1} {
+		if got := strings.Count(text, word); got != want {
+			t.Errorf("%q stands %d times in\n%s", word, got, text)
+		}
+	}
+}
+
+// The shares are counted, not read off the bins, and a tie is neither right nor wrong.
+func TestMargins(t *testing.T) {
+	js := []eval.Judged{{Chosen: 1}, {Rejected: 1}, {Chosen: 2, Rejected: 2}, {Chosen: 5, Rejected: 4.9999}, {Chosen: 3}}
+	text := catch(t, func() { show.Margins(js) })[0].Text
+	if want := "right 0.600, wrong 0.200 of 5 pairs, equal 0.200"; !strings.Contains(text, want) {
+		t.Errorf("%q is not in\n%s", want, text)
+	}
 }
 
 // times returns the moments at which pictures came while r ran.
@@ -431,6 +498,11 @@ func TestNotFinite(t *testing.T) {
 		show.Lines("l", "x", "y", []show.Series{{Name: "a", X: bad, Y: bad}, {Name: "short", X: []float64{1}}}, show.LogX)
 		show.Loss(nil)
 		show.Distribution(rlhf.BeforeAfter{})
+		for _, v := range bad {
+			show.Margins([]eval.Judged{{Chosen: v}, {Rejected: v}, {Chosen: 1}})
+			show.Judged([]eval.Judged{{Chosen: v}, {Rejected: v}}, 2)
+		}
+		show.Margins([]eval.Judged{{}})
 	})
 }
 

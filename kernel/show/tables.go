@@ -62,27 +62,6 @@ func Gold(ts []rlhf.Transcript, verdicts []rlhf.Gold) {
 	show(t.output())
 }
 
-// Comparisons shows the first n pairs, the preferred response on the left.
-func Comparisons(cs []rlhf.Comparison, n int) {
-	t := &table{heads: [][]cell{heads("tranche", "prompt", "chosen", "rejected")}}
-	for _, c := range cs[:max(0, min(n, len(cs)))] {
-		chosen, rejected := response(c.Chosen.Response), response(c.Rejected.Response)
-		if c.Chosen.Prompt != c.Rejected.Prompt {
-			// Released pairs may part before the last turn; then show where.
-			chosen.text, rejected.text = dialogue(c.Chosen), dialogue(c.Rejected)
-		}
-		chosen.style += tinted(0.35)
-		rejected.style += tinted(-0.35)
-		t.rows = append(t.rows, []cell{{text: c.Tranche}, prompt(c.Chosen.Prompt), chosen, rejected})
-	}
-	show(t.output())
-}
-
-// dialogue writes out all the turns of a transcript.
-func dialogue(t rlhf.Transcript) string {
-	return strings.TrimSpace(prompt(t.Prompt).text + "\nAssistant: " + strings.TrimSpace(t.Response))
-}
-
 // Status shows what the lab is and does.
 func Status(s rlhf.Status) {
 	t := &table{heads: [][]cell{heads("lab", "")}}
