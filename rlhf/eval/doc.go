@@ -5,12 +5,17 @@
 // What goes in is a list of [Judged]: a comparison and the two scores that a
 // preference model, a baseline or a language model gave it.
 //
-//	accuracy       Accuracy, ByTranche, ByTurn, Against   figures 7, 8
+//	scores         Judge, MutualInformation               Askell et al. 2021, section 2.2.1
+//	accuracy       Accuracy, ByTranche, ByTurn, Prefer    figures 7, 8
+//	another order  Against, Agreement, Sides              figure 10
 //	loss           Loss, ZeroGradient                     Askell et al. 2021, eq. 3.1
 //	calibration    Outcomes, Bins, Slope, ChanceECE       section 3.3, figure 9
 //	high scores    Thresholds                             figure 25
 //	length         LengthCorrelation
-//	all of these   PM
+//	most of these  PM
+//	two scorers    Difference
+//	a baseline     TrainBagOfWords
+//	size and data  FitScaling, PaperScaling               figure 7, eq. A.1
 //	probabilities  EqualWidthBins, EqualMassBins, CalibrationErrors, BrierScore, LogLoss, FitTemperature
 //	intervals      WilsonInterval, MeanInterval, BootstrapInterval
 //
@@ -21,6 +26,10 @@
 //   - The paper plots calibration and prints no number. ECE, Brier score and slope
 //     are added; see each for its source.
 //   - A tie counts half. The paper does not say.
+//   - The logarithm of the scaling line is natural; the paper does not say, see
+//     [PaperScaling].
+//   - Agreement is also given as Cohen's κ, and every share with an interval.
+//   - The bag of words is not in the paper.
 //   - The thresholds of figure 25 are quantiles of the lower score rather than
 //     round numbers, as the scale of scores is arbitrary.
 package eval
