@@ -21,7 +21,7 @@ type course struct {
 // each where it ends.
 func coursesPanel(title, setting string, x axis, courses []course) *panel {
 	p := &panel{title: title, xLabel: setting, yLabel: "share of pairs ranked right", x: x, empty: "no measurements"}
-	around := []float64{0.45, 0.8} // all at once, or the axis would leave room to grow
+	around := []float64{0.47, 0.7} // all at once, or the axis would leave room to grow
 	for _, c := range courses {
 		for _, a := range c.y {
 			around = append(around, a.Value, a.Low, a.High)

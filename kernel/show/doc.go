@@ -10,7 +10,9 @@
 //	show.Train(run)              trains to the planned steps, drawing
 //	show.Live(run.Steps(50))     any sequence of events
 //	show.Ladder("Loss", rungs)   loss against the number of parameters
+//	show.Judged(js, 3)           comparisons as cards, with what a model says of them
 //	show.PMEval(e)               what a preference model is worth, and how far to trust it
+//	show.Scaling(points, fit)    accuracy against data and size
 //	show.Against("λ", sweeps)    accuracies against a setting of training
 //	show.Verdicts(answers…)      the true labeller on several models' answers
 //	show.Reading(tokens)         a text, tinted by how little the model expected it

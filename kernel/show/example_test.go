@@ -1,6 +1,8 @@
 package show_test
 
 import (
+	"fmt"
+
 	"hhrlhf/kernel/show"
 	"hhrlhf/rlhf"
 	"hhrlhf/rlhf/eval"
@@ -99,6 +101,33 @@ func ExampleAgainst() {
 	// mean      1                            0.700         0.638 to 0.762  200
 	// mean      3                            0.740         0.679 to 0.801  200
 	// the mean is highest, 0.740, at weight of the harmless loss = 3
+}
+
+func ExampleAgreement() {
+	pairs, err := eval.Agreement([]string{"labeller", "preference model", "truth"}, [][]int8{
+		{1, 1, -1, -1, 1, -1, 1, -1}, {1, 1, -1, -1, 1, -1, -1, 1}, {1, 1, -1, -1, -1, 1, -1, 1},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	show.Agreement(pairs)
+	// Output:
+	//                   labeller  preference model           truth
+	// labeller          —         0.750, 0.409 to 0.929 (8)  0.500, 0.215 to 0.785 (8)
+	// preference model  κ = 0.50  —                          0.750, 0.409 to 0.929 (8)
+	// truth             κ = 0.00  κ = 0.50                   —
+	// Above the diagonal: share of items on which the two agree, 95 % interval (items); a coin agrees on 0.500. Below: Cohen's κ; chance is 0, always is 1.
+}
+
+func ExampleScaling() {
+	show.Scaling([]eval.ScalingPoint{{Params: 2e5, Pairs: 4000, Accuracy: 0.6, SE: 0.01}, {Params: 3e6, Pairs: 8000, Accuracy: 0.65, SE: 0.01}}, eval.ScalingFit{})
+	// Output:
+	// accuracy against the number of pairs
+	// parameters  pairs  accuracy  s.e.
+	// 200.0 k     4.0 k  0.600     0.010
+	// 3.0 M       8.0 k  0.650     0.010
+	// paper: accuracy = 0.720 + 0.007·ln(P/100 G) + 0.015·ln(D/80 k)
 }
 
 func ExampleSqrtKL() {

@@ -109,3 +109,16 @@ func judgedPairs(n int) []eval.Judged {
 	}
 	return js
 }
+
+// ladder is a grid of three sizes and four numbers of pairs.
+func ladder() []eval.ScalingPoint {
+	r := rand.New(rand.NewPCG(9, 10))
+	var points []eval.ScalingPoint
+	for _, params := range []float64{196_608, 884_736, 3_145_728} {
+		for _, pairs := range []float64{1500, 3000, 6000, 12000} {
+			f := eval.ScalingFit{C: 0.63, A: 0.017, B: 0.024, Params0: 8e5, Pairs0: 4e3}
+			points = append(points, eval.ScalingPoint{Params: params, Pairs: pairs, Accuracy: f.At(params, pairs) + 0.006*r.NormFloat64(), SE: 0.008})
+		}
+	}
+	return points
+}

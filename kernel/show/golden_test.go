@@ -14,6 +14,7 @@ import (
 
 	"hhrlhf/kernel/show"
 	"hhrlhf/rlhf"
+	"hhrlhf/rlhf/eval"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden pictures in testdata")
@@ -48,6 +49,14 @@ var pictures = []struct {
 	}},
 	{"thresholds", func() { show.Thresholds(show.PM{Name: "helpful", Eval: fullPMEval(1.02)}) }},
 	{"margins", func() { show.Margins(judgedPairs(600)) }},
+	{"scaling", func() {
+		points := ladder()
+		fit, err := eval.FitScaling(points)
+		if err != nil {
+			panic(err) // the fixture is wrong
+		}
+		show.Scaling(points, fit)
+	}},
 	{"mixes", func() { show.Against("share of harmless comparisons, %", []show.Sweep{mixes("3 M parameters", 0)}) }},
 	{"mixes_sizes", func() {
 		show.Against("share of harmless comparisons, %", []show.Sweep{mixes("0.2 M parameters", -0.08), mixes("3 M parameters", 0)})

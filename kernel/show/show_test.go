@@ -114,6 +114,7 @@ func TestHTMLIsEscaped(t *testing.T) {
 			{Chosen: rlhf.Transcript{Prompt: strings.Repeat(s.Prompt+hostile, 5), Response: strings.Repeat(hostile, 40)}, Rejected: tr}}, 2)
 		show.Judged([]eval.Judged{{Chosen: 1, Rejected: math.NaN(), Comparison: rlhf.Comparison{Chosen: tr, Rejected: tr}}}, 1)
 		show.Data(rlhf.DataInfo{Name: hostile, Read: 2, SHA256: hostile, Odd: []rlhf.Odd{{Reason: hostile, Where: []string{hostile}}}})
+		show.Agreement([]eval.Agreed{{A: hostile, B: "b" + hostile}})
 		show.PMEval(rlhf.PMEval{Notes: []string{hostile}, Tranches: []rlhf.Accuracy{{Name: hostile}}})
 		show.Gold([]rlhf.Transcript{tr}, []rlhf.Gold{{Why: hostile}})
 		show.Table([]string{hostile}, [][]any{{hostile, 1.5, errors.New(hostile)}})
@@ -274,6 +275,27 @@ func TestComparisonsPartEarly(t *testing.T) {
 	for word, want := range map[string]int{"One?": 1, "Two.": 1, "Three?": 1, "Four.": 1, "Five.": 1, "Six?": 1, "Seven.": 1} {
 		if got := strings.Count(text, word); got != want {
 			t.Errorf("%q stands %d times in\n%s", word, got, text)
+		}
+	}
+}
+
+// The mean of the tranches counts each alike (paper, figure 19), however many
+// pairs it has: pooling the pairs, the known mistake, gives another number.
+func TestAgainstMean(t *testing.T) {
+	e := rlhf.PMEval{Tranches: []rlhf.Accuracy{accuracyOf("harmless-base", 100, 0.4), accuracyOf("helpful-base", 900, 0.8)}}
+	sweeps := []show.Sweep{{Name: "m", X: []float64{1, 2}, Evals: []rlhf.PMEval{e, {Tranches: []rlhf.Accuracy{accuracyOf("harmless-base", 100, 0.7), accuracyOf("helpful-base", 900, 0.7)}}}}}
+	text := catch(t, func() { show.Against("λ", sweeps) })[0].Text
+	const mean, pooled = "0.600", "0.760"
+	if !strings.Contains(text, mean) || strings.Contains(text, pooled) {
+		t.Errorf("want a mean of %s, not %s:\n%s", mean, pooled, text)
+	}
+	if want := "the mean is highest, 0.700, at λ = 2"; !strings.Contains(text, want) {
+		t.Errorf("%q is not in\n%s", want, text)
+	}
+	text = catch(t, func() { show.Against("λ", sweeps, show.OfBest) })[0].Text
+	for _, want := range []string{"m  1  0.857", "m  2  1.000"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is not in\n%s", want, text)
 		}
 	}
 }
@@ -503,6 +525,13 @@ func TestNotFinite(t *testing.T) {
 			show.Judged([]eval.Judged{{Chosen: v}, {Rejected: v}}, 2)
 		}
 		show.Margins([]eval.Judged{{}})
+		for _, points := range [][]eval.ScalingPoint{nil, {{}}, ladder()[:1], {{Params: math.NaN(), Pairs: math.Inf(1), Accuracy: math.NaN()}, {Params: 1e300, Pairs: -1, SE: math.NaN()}}} {
+			for _, fit := range []eval.ScalingFit{{}, eval.PaperScaling, {C: math.NaN(), Params0: 1, Pairs0: 1}} {
+				show.Scaling(points, fit)
+			}
+		}
+		show.Agreement(nil)
+		show.Agreement([]eval.Agreed{{A: "a", B: "b", Kappa: math.NaN()}, {A: "a", B: "c", Share: rlhf.Accuracy{N: 3, Value: math.NaN()}}})
 	})
 }
 
