@@ -120,6 +120,9 @@ type PM struct {
 	// Frozen trains the head alone, on activations of the trunk that are computed
 	// once and kept on disk.
 	Frozen bool `json:"frozen,omitempty"`
+	// Readout is what the head reads: "end" (also ""), the activation at the
+	// end-of-context token, or "end+mean", that and the mean over the response.
+	Readout string `json:"readout,omitempty"`
 	// Data names the comparisons, as LM.Data does; also a Stack Exchange dump (a
 	// Posts.xml or .xml.gz, or a folder of them) or "synth-forum", whose ranked
 	// answers are binarised. "": the data of the LM.
@@ -159,7 +162,9 @@ type PM struct {
 	LearningRate float64 `json:"learning_rate"`
 	Schedule     string  `json:"schedule,omitempty"`
 	Warmup       int     `json:"warmup"`
-	// WeightDecay is decoupled and spares biases, norms and embeddings. 0: none.
+	// WeightDecay is decoupled and spares biases, norms and embeddings; Frozen: it is
+	// the ridge penalty WeightDecay/2·|w|² on the head for standardised activations.
+	// 0: none.
 	WeightDecay float64 `json:"weight_decay,omitempty"`
 	ClipNorm    float64 `json:"clip_norm"`
 	// Centre takes the mean score of the training pairs off the head's bias after the last

@@ -168,11 +168,11 @@ func (l *Lab) newPM(name string, cfg rlhf.PM) (*pm.Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	shape, weights, err = pm.Weights(l.be, shape, cfg.Layers, tok, weights)
+	shape, weights, err = pm.Weights(l.be, shape, cfg.Layers, cfg.Readout, tok, weights)
 	if err != nil {
 		return nil, err
 	}
-	return pm.New(pm.NewPrograms(l.be, shape), cfg.Context, tok, weights)
+	return pm.New(pm.NewPrograms(l.be, shape, cfg.Readout), cfg.Context, tok, weights)
 }
 
 // sameTokenizer returns the tokenizer of run a if run b has the same one and the

@@ -13,9 +13,9 @@ import (
 )
 
 // Features are the activations of a frozen trunk at the ends of both responses of
-// every pair of a source, computed once and kept in a file: 2·D float32 a pair, in
-// the source's order. A head is trained on them standardised, (x − mean)/deviation
-// for each of the D; [Trainer] folds that into the head.
+// every pair of a source, computed once and kept in a file: what the head reads of
+// either side, in float32, in the source's order. A head is trained on them
+// standardised, (x − mean)/deviation for each; [Trainer] folds that into the head.
 type Features struct {
 	model  *Model
 	source Source
@@ -54,8 +54,11 @@ func (m *Model) OpenFeatures(path string, source Source) (*Features, error) {
 	return x, x.complete()
 }
 
+// width is how many activations the head reads of a response.
+func (f *Features) width() int { return reads(f.model.programs.readout) * f.model.Shape.Width }
+
 // record is the size of a pair in bytes.
-func (f *Features) record() int64 { return 8 * int64(f.model.Shape.Width) }
+func (f *Features) record() int64 { return 8 * int64(f.width()) }
 
 // Done and Len are how many pairs have been read, and how many there are.
 func (f *Features) Done() int { return f.done }
@@ -95,7 +98,7 @@ func (f *Features) complete() error {
 	if f.done < f.source.Len() {
 		return nil
 	}
-	d := f.model.Shape.Width
+	d := f.width()
 	sum, squares := make([]float64, d), make([]float64, d)
 	for i := range f.done {
 		x, err := f.at(i)
@@ -118,7 +121,7 @@ func (f *Features) complete() error {
 	return nil
 }
 
-// at reads the activations of pair i, [2·D].
+// at reads the activations of pair i, both sides behind each other.
 func (f *Features) at(i int) ([]float32, error) {
 	buffer := make([]byte, f.record())
 	if _, err := f.file.ReadAt(buffer, int64(i)*f.record()); err != nil {
@@ -131,12 +134,12 @@ func (f *Features) at(i int) ([]float32, error) {
 	return x, nil
 }
 
-// upload returns the standardised activations of pairs, [n, 2, D].
+// upload returns the standardised activations of pairs, [n, 2, reads·D].
 func (f *Features) upload(be compute.Backend, pairs []Pair) (*tensors.Tensor, error) {
 	if f.mean == nil {
 		return nil, fmt.Errorf("pm: the trunk has read %d of %d pairs; the head is trained when it has read all", f.done, f.source.Len())
 	}
-	d := f.model.Shape.Width
+	d := f.width()
 	flat := make([]float32, 0, len(pairs)*2*d)
 	for _, p := range pairs {
 		x, err := f.at(p.At)

@@ -19,20 +19,46 @@ import (
 type Model struct {
 	Shape   lm.Shape
 	Context int               // most tokens of prompt, response and end-of-context together
-	Weights []*tensors.Tensor // of Shape.ScalarWeights
+	Weights []*tensors.Tensor // as ScalarWeights lists them
 	Tok     tokenizer.Tokenizer
 
 	programs *Programs
 }
 
-// New makes a model of weights in the order of ScalarWeights of the programs' shape.
+// What the head reads of the trunk's activations.
+const (
+	End        = "end"      // those at the end-of-context token, [D]
+	EndAndMean = "end+mean" // those, and the mean over the response, [2·D]
+)
+
+// reads is how many activations of width D the head reads of a response.
+func reads(readout string) int {
+	if readout == EndAndMean {
+		return 2
+	}
+	return 1
+}
+
+// ScalarWeights lists the weights of a preference model: those of the decoder, then head
+// [D] or [2·D] and head_bias [].
+func ScalarWeights(s lm.Shape, readout string) []lm.Weight {
+	ws := s.ScalarWeights()
+	ws[len(ws)-2].Dims = []int{reads(readout) * s.Width}
+	return ws
+}
+
+// New makes a model of weights in the order of [ScalarWeights].
 func New(programs *Programs, context int, tok tokenizer.Tokenizer, weights []*tensors.Tensor) (*Model, error) {
 	shape := programs.shape
 	if context > shape.Context || context < 3 {
 		return nil, fmt.Errorf("pm: Context = %d, want 3 to %d, the trunk's", context, shape.Context)
 	}
-	if want := len(shape.ScalarWeights()); len(weights) != want {
-		return nil, fmt.Errorf("pm: %d weights, want %d", len(weights), want)
+	list := ScalarWeights(shape, programs.readout)
+	if len(weights) != len(list) {
+		return nil, fmt.Errorf("pm: %d weights, want %d", len(weights), len(list))
+	}
+	if got, want := weights[len(list)-2].Shape().Size(), list[len(list)-2].Dims[0]; got != want {
+		return nil, fmt.Errorf("pm: the head reads %d activations, Readout = %q has %d", got, programs.readout, want)
 	}
 	return &Model{Shape: shape, Context: context, Weights: weights, Tok: tok, programs: programs}, nil
 }
@@ -40,23 +66,24 @@ func New(programs *Programs, context int, tok tokenizer.Tokenizer, weights []*te
 // Programs are the compiled programs of preference models of one shape: as many
 // models as there are may share them, one after another.
 type Programs struct {
-	be    compute.Backend
-	shape lm.Shape
-	score *gx.Program
-	steps map[stepKind]*stepProgram
-	read  *gx.Program // the frozen trunk
+	be      compute.Backend
+	shape   lm.Shape
+	readout string
+	score   *gx.Program
+	steps   map[stepKind]*stepProgram
+	read    *gx.Program // the frozen trunk
 }
 
 // NewPrograms prepares the programs; each is compiled when it is first needed, once
-// for each width of rows.
-func NewPrograms(be compute.Backend, shape lm.Shape) *Programs {
-	p := &Programs{be: be, shape: shape, steps: map[stepKind]*stepProgram{}}
+// for each width of rows. readout is End (also "") or EndAndMean.
+func NewPrograms(be compute.Backend, shape lm.Shape, readout string) *Programs {
+	p := &Programs{be: be, shape: shape, readout: readout, steps: map[stepKind]*stepProgram{}}
 	p.score = gx.NewProgram(be, "pm score", func(in []*Node) []*Node {
 		net := lm.NewNet(shape, in[3:])
-		return []*Node{net.Scalar(readout(hidden(net, in[:3]), in[1]), in[3:])} // [B, 2]
+		return []*Node{net.Scalar(p.pick(hidden(net, in[:3]), in[1]), in[3:])} // [B, 2]
 	})
 	p.read = gx.NewProgram(be, "pm trunk", func(in []*Node) []*Node {
-		return []*Node{readout(hidden(lm.NewNet(shape, in[3:]), in[:3]), in[1])} // [B, 2, D]
+		return []*Node{p.pick(hidden(lm.NewNet(shape, in[3:]), in[:3]), in[1])} // [B, 2, reads·D]
 	})
 	return p
 }
@@ -76,19 +103,29 @@ func hidden(net *lm.Net, rows []*Node) *Node {
 	return net.Hidden(rows[0], rows[2], lm.BranchBias(rows[1]))
 }
 
-// readout picks the activations at the last token of either response, [B, 2, D]: its
-// end-of-context token. A row with one response has it twice.
-func readout(h, segments *Node) *Node {
-	t := segments.Shape().Dimensions[1]
+// pick returns what the head reads of either response, [B, 2, D] or [B, 2, 2·D]: the
+// activations at its last token, the end-of-context token, and with EndAndMean their
+// mean over the response. A row with one response has it twice.
+func (p *Programs) pick(h, segments *Node) *Node {
+	b, t := segments.Shape().Dimensions[0], segments.Shape().Dimensions[1]
 	slots := Iota(h.Graph(), segments.Shape(), 1)
-	last := func(segment int32) *Node { // [B]; −1 where there is none
-		here := Equal(segments, MulScalar(OnesLike(segments), segment))
-		return ReduceMax(Where(here, slots, MulScalar(OnesLike(slots), -1)), -1)
+	of := func(segment int32) *Node { return Equal(segments, MulScalar(OnesLike(segments), segment)) }
+	last := func(in *Node) *Node { // [B]; −1 where there is none
+		return ReduceMax(Where(in, slots, MulScalar(OnesLike(slots), -1)), -1)
 	}
-	first, second := last(chosenSegment), last(rejectedSegment)
-	second = Where(LessThan(second, ZerosLike(second)), first, second)
-	at := OneHot(MaxScalar(Stack([]*Node{first, second}, 1), 0), t, h.DType()) // [B, 2, T]
-	return DotGeneral(at, []int{2}, []int{0}, h, []int{1}, []int{0})
+	first, second := of(chosenSegment), of(rejectedSegment)
+	none := LessThan(last(second), ScalarZero(h.Graph(), slots.DType()))
+	second = Where(BroadcastToDims(ExpandDims(none, -1), b, t), first, second)
+	var rows []*Node // [B, T] each, how much of every slot
+	for _, in := range []*Node{first, second} {
+		rows = append(rows, OneHot(MaxScalar(last(in), 0), t, h.DType()))
+		if p.readout == EndAndMean {
+			here := ConvertDType(in, h.DType())
+			rows = append(rows, Div(here, MaxScalar(ReduceAndKeep(here, ReduceSum, -1), 1)))
+		}
+	}
+	picked := DotGeneral(Stack(rows, 1), []int{2}, []int{0}, h, []int{1}, []int{0})
+	return Reshape(picked, b, 2, -1)
 }
 
 // layOut makes the rows of pairs, [n, width] each; a pair without Rejected is one
@@ -228,9 +265,9 @@ func Bucket(n int) int {
 }
 
 // Weights makes a preference model's weights of a language model's, which it takes
-// over: the first layers blocks of s, and a head at zero. Where the vocabulary had
+// over: the first layers blocks of s, and a head at zero for a readout. Where the vocabulary had
 // no end-of-context token before, the token starts as a copy of the end token.
-func Weights(be compute.Backend, s lm.Shape, layers int, tok tokenizer.Tokenizer, trunk []*tensors.Tensor) (lm.Shape, []*tensors.Tensor, error) {
+func Weights(be compute.Backend, s lm.Shape, layers int, readout string, tok tokenizer.Tokenizer, trunk []*tensors.Tensor) (lm.Shape, []*tensors.Tensor, error) {
 	if layers < 0 || layers > s.Layers {
 		return s, nil, fmt.Errorf("pm: Layers = %d, want 0 (all) to %d, the trunk's", layers, s.Layers)
 	}
@@ -258,7 +295,8 @@ func Weights(be compute.Backend, s lm.Shape, layers int, tok tokenizer.Tokenizer
 			return s, nil, fmt.Errorf("pm: the end-of-context token: %w", err)
 		}
 	}
-	head, err := gx.Flat(be, make([]float32, s.Width), s.Width)
+	n := reads(readout) * s.Width
+	head, err := gx.Flat(be, make([]float32, n), n)
 	if err != nil {
 		return s, nil, err
 	}

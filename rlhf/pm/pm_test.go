@@ -23,27 +23,30 @@ func stream(name string, step int) *rand.Rand {
 
 var shape = lm.Shape{Vocab: tokenizer.Bytes().VocabSize(), Width: 32, Layers: 2, Heads: 2, Context: 96}
 
-// programs are shared by the tests: each is compiled once.
-var programs = func() func(be compute.Backend) *pm.Programs {
-	var p *pm.Programs
-	return func(be compute.Backend) *pm.Programs {
-		if p == nil {
-			p = pm.NewPrograms(be, shape)
-		}
-		return p
+// shared are the programs of the tests, by readout: each is compiled once.
+var shared = map[string]*pm.Programs{}
+
+func programs(be compute.Backend, readout string) *pm.Programs {
+	if shared[readout] == nil {
+		shared[readout] = pm.NewPrograms(be, shape, readout)
 	}
-}()
+	return shared[readout]
+}
 
 // model has a head drawn at random, so that scores are not all zero.
 func model(t testing.TB, be compute.Backend, headStd float64) *pm.Model {
+	return modelReading(t, be, headStd, pm.End)
+}
+
+func modelReading(t testing.TB, be compute.Backend, headStd float64, readout string) *pm.Model {
 	t.Helper()
-	ws := shape.ScalarWeights()
+	ws := pm.ScalarWeights(shape, readout)
 	ws[len(ws)-2].Std = headStd
 	weights, err := lm.Init(be, ws, stream("init", 1))
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := pm.New(programs(be), shape.Context, tokenizer.Bytes(), weights)
+	m, err := pm.New(programs(be, readout), shape.Context, tokenizer.Bytes(), weights)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -227,7 +230,7 @@ func TestErrors(t *testing.T) {
 	if _, err := pm.NewTrainer(config(), m, pm.InMemory(comparisons(5)), stream); err == nil || !strings.Contains(err.Error(), "fewer than Batch = 16") {
 		t.Errorf("few pairs: %v", err)
 	}
-	if _, err := pm.New(programs(be), 200, m.Tok, m.Weights); err == nil || !strings.Contains(err.Error(), "Context = 200") {
+	if _, err := pm.New(programs(be, pm.End), 200, m.Tok, m.Weights); err == nil || !strings.Contains(err.Error(), "Context = 200") {
 		t.Errorf("wide context: %v", err)
 	}
 	long := rlhf.Transcript{Prompt: rlhf.Human + " a" + rlhf.Assistant, Response: strings.Repeat("b", 200)}

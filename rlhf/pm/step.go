@@ -11,14 +11,13 @@ import (
 
 // A stepKind is all that a compiled step depends on beside the shapes of its inputs.
 type stepKind struct {
-	frozen          bool
-	lmCoef          float64
-	eoc             int32
-	clip, decay     float64
-	checkpointing   bool
-	half            dtypes.DType
-	pieces          int // micro-batches
-	reportsLanguage bool
+	frozen        bool
+	lmCoef        float64
+	eoc           int32
+	clip, decay   float64
+	checkpointing bool
+	half          dtypes.DType
+	pieces        int // micro-batches
 }
 
 // A stepProgram takes one optimiser step, in one piece or in several.
@@ -35,14 +34,14 @@ func (p *Programs) step(kind stepKind) *stepProgram {
 	if s, ok := p.steps[kind]; ok {
 		return s
 	}
-	ws := p.shape.ScalarWeights()
+	ws := ScalarWeights(p.shape, p.readout)
 	loss, data, name := p.pairLoss(kind), 6, "pm step"
 	if kind.frozen {
-		ws, loss, data, name = ws[len(ws)-2:], headLoss, 3, "pm head step"
+		ws, loss, data, name = ws[len(ws)-2:], headLoss(kind.decay), 3, "pm head step"
 	}
 	group := fit.Group{Names: lm.Names(ws), Decay: lm.Decays(ws), WeightDecay: kind.decay, ClipNorm: kind.clip}
 	if kind.frozen {
-		group.Decay[0] = true // the only matrix there is
+		group.WeightDecay = 0 // it is in the loss
 	}
 	s := &stepProgram{}
 	if kind.pieces > 1 {
@@ -78,7 +77,7 @@ func (p *Programs) pairLoss(kind stepKind) func(w, in []*Node) (*Node, []*Node) 
 			net.Checkpointing()
 		}
 		h := hidden(net, in[:3])
-		loss, extra := preference(net.Scalar(readout(h, segments), w), weights, share)
+		loss, extra := preference(net.Scalar(p.pick(h, segments), w), weights, share)
 		if kind.lmCoef == 0 {
 			return loss, append(extra, ScalarZero(loss.Graph(), loss.DType()))
 		}
@@ -96,11 +95,18 @@ func (p *Programs) pairLoss(kind stepKind) func(w, in []*Node) (*Node, []*Node) 
 	}
 }
 
-// headLoss is pairLoss for a head alone: activations [b, 2, D], weights and share.
-func headLoss(w, in []*Node) (*Node, []*Node) {
-	scores := Add(DotGeneral(in[0], []int{2}, nil, w[0], []int{0}, nil), w[1])
-	loss, extra := preference(scores, in[1], in[2])
-	return loss, append(extra, ScalarZero(loss.Graph(), loss.DType()))
+// headLoss is pairLoss for a head alone, with the ridge penalty ridge/2·|w|², which
+// makes the best head one and only. The inputs are standardised activations
+// [b, 2, reads·D], weights and share.
+func headLoss(ridge float64) func(w, in []*Node) (*Node, []*Node) {
+	return func(w, in []*Node) (*Node, []*Node) {
+		x, weights, share := in[0], in[1], in[2]
+		scores := Add(DotGeneral(x, []int{2}, nil, w[0], []int{0}, nil), w[1])
+		loss, extra := preference(scores, weights, share)
+		part := MulScalar(share, float64(x.Shape().Dimensions[0])) // of the batch
+		penalty := Mul(part, MulScalar(ReduceAllSum(Square(w[0])), ridge/2))
+		return Add(loss, penalty), append(extra, ScalarZero(loss.Graph(), loss.DType()))
+	}
 }
 
 // preference is the weighted loss of scores [b, 2] and the batch's metrics.

@@ -115,9 +115,15 @@ func TestGradient(t *testing.T) {
 // A row of a pair scores as its two sequences do alone, on either side of padding
 // and with any amount of it, whatever the padding's tokens are.
 func TestPairRowIsTwoSequences(t *testing.T) {
+	for _, readout := range []string{pm.End, pm.EndAndMean} {
+		t.Run(readout, func(t *testing.T) { testPairRow(t, readout) })
+	}
+}
+
+func testPairRow(t *testing.T, readout string) {
 	const bound = 2e-5 // float32's, between two widths of one program
 	be := gx.TestBackend(t)
-	m := model(t, be, 1)
+	m := modelReading(t, be, 1, readout)
 	tok := m.Tok
 	prompt := tok.Encode("\n\nHuman: hi\n\nAssistant:")
 	chosen, rejected := append(tok.Encode(" hey"), tok.EOS()), append(tok.Encode(" go!"), tok.EOS())
@@ -340,7 +346,7 @@ func TestFrozen(t *testing.T) {
 	be := gx.TestBackend(t)
 	cs := comparisons(320)
 	train, held := pm.InMemory(cs[:256]), cs[256:]
-	m := model(t, be, 0)
+	m := modelReading(t, be, 0, pm.EndAndMean)
 	before, err := gx.Values[float32](m.Weights[0])
 	if err != nil {
 		t.Fatal(err)
@@ -364,7 +370,7 @@ func TestFrozen(t *testing.T) {
 		t.Error("a step on activations that are not all there")
 	}
 	x.Close()
-	if err := os.Truncate(path, 8*int64(shape.Width)*70+5); err != nil { // in the middle of a pair
+	if err := os.Truncate(path, 16*int64(shape.Width)*70+5); err != nil { // in the middle of a pair
 		t.Fatal(err)
 	}
 	if x, err = m.OpenFeatures(path, train); err != nil || x.Done() != 70 {
@@ -488,7 +494,7 @@ func TestWeights(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cut, weights, err := pm.Weights(be, s, 2, tok, trunk)
+	cut, weights, err := pm.Weights(be, s, 2, pm.End, tok, trunk)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -503,12 +509,12 @@ func TestWeights(t *testing.T) {
 	if !slices.Equal(row(tok.EOC()), row(tok.EOS())) {
 		t.Error("the end of context does not begin as the end token")
 	}
-	if m, err := pm.New(pm.NewPrograms(be, cut), 16, tok, weights); err != nil {
+	if m, err := pm.New(pm.NewPrograms(be, cut, pm.End), 16, tok, weights); err != nil {
 		t.Error(err)
 	} else if _, err := m.ScoreTokens([][]int32{{5, 6}}, [][]int32{{7}}); err != nil {
 		t.Error(err)
 	}
-	if _, _, err := pm.Weights(be, s, 4, tok, trunk); err == nil {
+	if _, _, err := pm.Weights(be, s, 4, pm.End, tok, trunk); err == nil {
 		t.Error("four layers of three")
 	}
 }
