@@ -9,6 +9,7 @@ import (
 	"gonum.org/v1/plot/vg"
 
 	"hhrlhf/rlhf"
+	"hhrlhf/rlhf/eval"
 )
 
 // PMEval draws what a preference model is worth on held-out comparisons: how
@@ -136,7 +137,8 @@ func worth(e rlhf.PMEval) *table {
 	if e.Slope != 0 || e.SlopeSE != 0 {
 		row("slope k of logit P = k·Δ", fmt.Sprintf("%.2f ± %.2f s.e.", e.Slope, e.SlopeSE), "1: calibrated; above: under-confident; below: over-confident")
 	}
-	row("expected calibration error", fmt.Sprintf("%.3f", e.ECE), "mean distance between confidence and accuracy; 0: calibrated")
+	row("expected calibration error", fmt.Sprintf("%.3f", e.ECE),
+		fmt.Sprintf("mean distance between confidence and accuracy; %.3f is chance: a calibrated model shows that on so many pairs", eval.ChanceECE(e.Bins)))
 	if e.Brier != 0 {
 		row("Brier score", fmt.Sprintf("%.3f", e.Brier), "mean squared error of the probability; a coin: 0.25")
 	}
