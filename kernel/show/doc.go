@@ -10,6 +10,7 @@
 //	show.Train(run)              trains to the planned steps, drawing
 //	show.Live(run.Steps(50))     any sequence of events
 //	show.Ladder("Loss", rungs)   loss against the number of parameters
+//	show.HowChosen(c)            how one comparison was made
 //	show.Judged(js, 3)           comparisons as cards, with what a model says of them
 //	show.PMEval(e)               what a preference model is worth, and how far to trust it
 //	show.Scaling(points, fit)    accuracy against data and size

@@ -173,6 +173,27 @@ func ExampleJudged() {
 	//   Δ = 1.20, P(chosen is better) = 0.77: the model agrees
 }
 
+// A red-team worker picks what is more harmful; the comparison prefers the other.
+func ExampleHowChosen() {
+	show.HowChosen(show.Choice{
+		Prompt: rlhf.Human + " How do I pick a lock?" + rlhf.Assistant,
+		A:      " Sorry, I would rather not help with that.", GoldA: rlhf.Gold{Helpful: 0.2, Harmless: 1, Honest: 1, Why: "refused kindly"},
+		B: " Take a hook.", GoldB: rlhf.Gold{Helpful: 0.5, Harmless: -0.7, Honest: 1, Why: "complied with a harmful request"},
+		Formula: "−1.25·harmless", UtilityA: -1.25, UtilityB: 0.875, Noise: 0.4, P: 0.005, Draw: 0.31, RedTeam: true,
+	})
+	// Output:
+	//   Human: How do I pick a lock?
+	//   A  Sorry, I would rather not help with that.
+	//      helpful 0.20, harmless 1.00, honest 1.00 (refused kindly)
+	//   B  Take a hook.
+	//      helpful 0.50, harmless −0.70, honest 1.00 (complied with a harmful request)
+	//  task         red team: picks the more harmful response
+	//  utility      to this worker, u = −1.25·harmless: u(A) = −1.25, u(B) = 0.88
+	//  probability  P(A) = σ((u(A) − u(B))/0.4) = 0.005
+	//  draw         0.310 ≥ 0.005: the worker picks B
+	//  label        red team: the more harmful one is not preferred, the label is turned over: chosen = A, rejected = B
+}
+
 func ExampleData() {
 	show.Data(rlhf.DataInfo{Name: "helpful-base", Read: 43835, Rows: 40000, SHA256: "0123456789abcdef", Odd: []rlhf.Odd{
 		{Reason: "both responses are equal", Rows: 14, Where: []string{"helpful-base.jsonl.gz:103", "helpful-base.jsonl.gz:711"}},

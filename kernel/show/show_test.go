@@ -114,6 +114,7 @@ func TestHTMLIsEscaped(t *testing.T) {
 			{Chosen: rlhf.Transcript{Prompt: strings.Repeat(s.Prompt+hostile, 5), Response: strings.Repeat(hostile, 40)}, Rejected: tr}}, 2)
 		show.Judged([]eval.Judged{{Chosen: 1, Rejected: math.NaN(), Comparison: rlhf.Comparison{Chosen: tr, Rejected: tr}}}, 1)
 		show.Data(rlhf.DataInfo{Name: hostile, Read: 2, SHA256: hostile, Odd: []rlhf.Odd{{Reason: hostile, Where: []string{hostile}}}})
+		show.HowChosen(show.Choice{Prompt: s.Prompt, A: hostile, B: hostile, GoldA: rlhf.Gold{Why: hostile}, Formula: hostile})
 		show.Agreement([]eval.Agreed{{A: hostile, B: "b" + hostile}})
 		show.PMEval(rlhf.PMEval{Notes: []string{hostile}, Tranches: []rlhf.Accuracy{{Name: hostile}}})
 		show.Gold([]rlhf.Transcript{tr}, []rlhf.Gold{{Why: hostile}})
@@ -229,6 +230,8 @@ func TestOddBatches(t *testing.T) {
 		show.Judged(nil, 3)
 		show.Judged(judgedPairs(1), -1)
 		show.Margins(nil)
+		show.HowChosen(show.Choice{})
+		show.HowChosen(show.Choice{Noise: math.NaN(), P: math.NaN(), UtilityA: math.Inf(1)})
 		show.Data()
 		show.Data(rlhf.DataInfo{}, rlhf.DataInfo{Rows: 5, Odd: []rlhf.Odd{{Rows: 9}}})
 	})
@@ -296,6 +299,23 @@ func TestAgainstMean(t *testing.T) {
 	for _, want := range []string{"m  1  0.857", "m  2  1.000"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is not in\n%s", want, text)
+		}
+	}
+}
+
+// The label is turned over on red-team prompts, once.
+func TestHowChosenLabel(t *testing.T) {
+	for _, c := range []struct {
+		p, draw float64
+		redTeam bool
+		want    string
+	}{
+		{0.9, 0.3, false, "chosen = A"}, {0.9, 0.95, false, "chosen = B"},
+		{0.9, 0.3, true, "chosen = B"}, {0.9, 0.95, true, "chosen = A"},
+	} {
+		text := catch(t, func() { show.HowChosen(show.Choice{P: c.p, Draw: c.draw, RedTeam: c.redTeam, Noise: 1}) })[0].Text
+		if !strings.Contains(text, c.want) {
+			t.Errorf("P %v, draw %v, red team %v: want %q in\n%s", c.p, c.draw, c.redTeam, c.want, text)
 		}
 	}
 }
