@@ -42,13 +42,22 @@ func Calibration(pms ...PM) {
 func verdict(e rlhf.PMEval) string {
 	var parts []string
 	if e.Slope != 0 || e.SlopeSE != 0 {
-		parts = append(parts, fmt.Sprintf("slope k = %.2f ± %.2f s.e.", e.Slope, e.SlopeSE))
+		parts = append(parts, "slope k = "+slope(e))
 	}
 	parts = append(parts, fmt.Sprintf("ECE %.3f", e.ECE))
 	if e.Brier != 0 {
 		parts = append(parts, fmt.Sprintf("Brier %.3f", e.Brier))
 	}
 	return strings.Join(parts, "  ")
+}
+
+// slope writes the slope with its error, if one could be had.
+func slope(e rlhf.PMEval) string {
+	s := strings.Replace(fmt.Sprintf("%.2f", e.Slope), "-", "−", 1)
+	if e.SlopeSE > 0 {
+		s += fmt.Sprintf(" ± %.2f s.e.", e.SlopeSE)
+	}
+	return s
 }
 
 // calibrationPanel draws accuracy against |Δ|. A bin stands at the Δ whose claim

@@ -21,7 +21,7 @@ import (
 func PMEval(e rlhf.PMEval) {
 	m := PM{Eval: e}
 	panels := []*panel{accuracyPanel(e), calibrationPanel([]PM{m})}
-	if len(e.Turns) > 0 {
+	if len(e.Turns) > 1 { // a single turn is "all" again
 		panels = append(panels, turnsPanel([]PM{m}))
 	}
 	if len(e.Thresholds) > 0 {
@@ -135,7 +135,7 @@ func worth(e rlhf.PMEval) *table {
 	}
 	row("loss, nats per pair", number(e.Loss), "a coin: 0.693")
 	if e.Slope != 0 || e.SlopeSE != 0 {
-		row("slope k of logit P = k·Δ", fmt.Sprintf("%.2f ± %.2f s.e.", e.Slope, e.SlopeSE), "1: calibrated; above: under-confident; below: over-confident")
+		row("slope k of logit P = k·Δ", slope(e), "1: calibrated; above: under-confident; below: over-confident")
 	}
 	row("expected calibration error", fmt.Sprintf("%.3f", e.ECE),
 		fmt.Sprintf("mean distance between confidence and accuracy; %.3f is chance: a calibrated model shows that on so many pairs", eval.ChanceECE(e.Bins)))

@@ -303,6 +303,29 @@ func TestAgainstMean(t *testing.T) {
 	}
 }
 
+// What package eval measures can be drawn as it is: each measure reaches the text,
+// and one turn alone gets no panel.
+func TestPMEvalOfScores(t *testing.T) {
+	e, err := eval.PM(judgedPairs(300))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := catch(t, func() { show.PMEval(e) })
+	if len(got) != 2 || got[0].PNG == nil || got[1].HTML == "" {
+		t.Fatalf("%d outputs, want a picture and a table", len(got))
+	}
+	for _, want := range []string{"both scores above", fmt.Sprintf("%.3f", e.All.Value), "turn 2"} {
+		if !strings.Contains(got[0].Text, want) {
+			t.Errorf("%q is not in\n%s", want, got[0].Text)
+		}
+	}
+	for _, want := range []string{fmt.Sprintf("%.2f", e.Slope), fmt.Sprintf("%.3f", e.Brier), fmt.Sprintf("%.3f", e.ECE)} {
+		if !strings.Contains(got[1].Text, want) {
+			t.Errorf("%q is not in\n%s", want, got[1].Text)
+		}
+	}
+}
+
 // The label is turned over on red-team prompts, once.
 func TestHowChosenLabel(t *testing.T) {
 	for _, c := range []struct {
