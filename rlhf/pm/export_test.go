@@ -50,3 +50,6 @@ func NewOrder(s Source, batch int, encode func(rlhf.Comparison) (Pair, Fate), se
 func seeded(seed uint64) func(epoch int) *rand.Rand {
 	return func(epoch int) *rand.Rand { return rand.New(rand.NewPCG(seed, uint64(epoch))) }
 }
+
+// Arrange chooses how pairs stand in rows.
+func (m *Model) Arrange(pairs []Pair) (rows []Pair, width int) { return m.arrange(pairs) }

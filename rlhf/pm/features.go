@@ -78,9 +78,9 @@ func (f *Features) Read(n int) error {
 	}
 	buffer := make([]byte, int64(n)*f.record())
 	trunk := f.model.Weights[:len(f.model.Weights)-2]
-	err := f.model.each(f.model.programs.read, trunk, pairs, func(i int, row []float32) {
-		for k, v := range row {
-			binary.LittleEndian.PutUint32(buffer[int64(i)*f.record()+4*int64(k):], math.Float32bits(v))
+	err := f.model.each(f.model.programs.read, trunk, pairs, func(i, side int, values []float32) {
+		for k, v := range values {
+			binary.LittleEndian.PutUint32(buffer[int64(i)*f.record()+4*int64(side*len(values)+k):], math.Float32bits(v))
 		}
 	})
 	if err != nil {

@@ -128,6 +128,45 @@ func (p *Programs) pick(h, segments *Node) *Node {
 	return Reshape(picked, b, 2, -1)
 }
 
+// arrange chooses how pairs stand in rows, by what the rows cost: each pair in one, its
+// prompt computed once, or each response in one of its own behind the prompt, first the
+// chosen ones. A response needs no row with the other in it, so rows apart are the
+// shorter ones, and attention grows with the square of a row.
+func (m *Model) arrange(pairs []Pair) (rows []Pair, width int) {
+	apart := make([]Pair, 2*len(pairs))
+	for i, p := range pairs {
+		if p.Rejected == nil {
+			return pairs, Bucket(longest(pairs))
+		}
+		apart[i], apart[len(pairs)+i] = p, p
+		apart[i].Rejected = nil
+		apart[len(pairs)+i].Chosen, apart[len(pairs)+i].Rejected = p.Rejected, nil
+	}
+	together, alone := Bucket(longest(pairs)), Bucket(longest(apart))
+	const worthAProgram = 0.95 // of the other cost; a width that comes in both ways is compiled twice
+	if 2*m.slotCost(alone)*float64(alone) < worthAProgram*m.slotCost(together)*float64(together) {
+		return apart, alone
+	}
+	return pairs, together
+}
+
+// longest is the length of the longest row.
+func longest(rows []Pair) (n int) {
+	for _, p := range rows {
+		n = max(n, p.slots())
+	}
+	return n
+}
+
+// slotCost estimates what one slot of a row costs, in floating-point operations of a
+// matrix product: two for each weight of a block, and for each slot of the row and head
+// 4·K for two products and the softmax, which takes as long as 100 (measured in training
+// on two Zen 4 cores with K = 32).
+func (m *Model) slotCost(width int) float64 {
+	s := m.Shape
+	return 2*float64(s.NonEmbedding()) + float64(s.Layers*s.Heads*width)*float64(4*s.K()+100)
+}
+
 // layOut makes the rows of pairs, [n, width] each; a pair without Rejected is one
 // response. Rows beyond the pairs are padding.
 func (m *Model) layOut(pairs []Pair, n, width int) ([]*tensors.Tensor, error) {
@@ -195,32 +234,42 @@ func (m *Model) ScoreTokens(prompts, responses [][]int32) ([]float32, error) {
 // ScorePairs scores both sides of pairs: chosen, rejected.
 func (m *Model) ScorePairs(pairs []Pair) ([][2]float32, error) {
 	scores := make([][2]float32, len(pairs))
-	err := m.each(m.programs.score, m.Weights, pairs, func(i int, row []float32) { scores[i] = [2]float32(row) })
+	err := m.each(m.programs.score, m.Weights, pairs, func(i, side int, score []float32) { scores[i][side] = score[0] })
 	return scores, err
 }
 
-// each runs a program that gives an equal number of values a row over pairs, those of one
-// width together, and hands them out.
-func (m *Model) each(program *gx.Program, weights []*tensors.Tensor, pairs []Pair, take func(i int, row []float32)) error {
-	byWidth := map[int][]int{}
+// each runs a program that gives an equal number of values for either response of a row,
+// over pairs, rows of one width together, and hands the values out: side 0 is the chosen
+// response, 1 the rejected one.
+func (m *Model) each(program *gx.Program, weights []*tensors.Tensor, pairs []Pair, take func(i, side int, values []float32)) error {
+	type place struct {
+		row     Pair
+		i, side int // of its first response
+	}
+	byWidth := map[int][]place{}
 	for i, p := range pairs {
-		w := Bucket(p.slots())
-		byWidth[w] = append(byWidth[w], i)
+		rows, width := m.arrange([]Pair{p})
+		for side, row := range rows {
+			byWidth[width] = append(byWidth[width], place{row, i, side})
+		}
 	}
 	for w := range byWidth {
 		n := m.rowsPerCall(w)
 		for at := range slices.Chunk(byWidth[w], n) {
 			part := make([]Pair, len(at))
-			for k, i := range at {
-				part[k] = pairs[i]
+			for k, p := range at {
+				part[k] = p.row
 			}
 			values, err := m.call(program, weights, part, n, w)
 			if err != nil {
 				return err
 			}
-			per := len(values) / n
-			for k, i := range at {
-				take(i, values[k*per:(k+1)*per])
+			per := len(values) / (2 * n)
+			for k, p := range at {
+				take(p.i, p.side, values[2*k*per:(2*k+1)*per])
+				if p.row.Rejected != nil {
+					take(p.i, 1, values[(2*k+1)*per:(2*k+2)*per])
+				}
 			}
 		}
 	}

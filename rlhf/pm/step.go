@@ -59,7 +59,7 @@ func (p *Programs) step(kind stepKind) *stepProgram {
 // pairLoss is the loss of a batch, or of its part: sums over the part's pairs of
 // what the denominators, which are the whole batch's, make means of.
 //
-//   - tokens, segments, positions: [b, T]
+//   - tokens, segments, positions: [b, T], or [2·b, T] where each response has a row
 //   - weights [b]: λ·w_i/B, the weight of each pair's loss
 //   - share []: 1/B, B the pairs of the whole batch
 //   - perToken []: 1/N, N the predicted tokens of the whole batch
@@ -77,7 +77,13 @@ func (p *Programs) pairLoss(kind stepKind) func(w, in []*Node) (*Node, []*Node) 
 			net.Checkpointing()
 		}
 		h := hidden(net, in[:3])
-		loss, extra := preference(net.Scalar(p.pick(h, segments), w), weights, share)
+		scores := net.Scalar(p.pick(h, segments), w)
+		if b := weights.Shape().Dimensions[0]; scores.Shape().Dimensions[0] == 2*b {
+			scores = Transpose(Reshape(Slice(scores, AxisRange(), AxisElem(0)), 2, b), 0, 1)
+			first := func(x *Node) *Node { return Slice(x, AxisRange(0, b)) } // the chosen responses
+			h, tokens, segments = first(h), first(tokens), first(segments)
+		}
+		loss, extra := preference(scores, weights, share)
 		if kind.lmCoef == 0 {
 			return loss, append(extra, ScalarZero(loss.Graph(), loss.DType()))
 		}

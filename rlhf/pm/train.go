@@ -167,11 +167,8 @@ func (t *Trainer) upload(part, batch []Pair) (in []*tensors.Tensor, err error) {
 		}
 		in = append(in, x)
 	} else {
-		width := 0
-		for _, p := range part {
-			width = max(width, p.slots())
-		}
-		if in, err = t.model.layOut(part, len(part), Bucket(width)); err != nil {
+		rows, width := t.model.arrange(part)
+		if in, err = t.model.layOut(rows, len(rows), width); err != nil {
 			return nil, err
 		}
 	}
