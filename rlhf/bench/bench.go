@@ -73,11 +73,14 @@ type Result struct {
 
 // Name is a phase that a Result holds.
 const (
-	Step     = "lm_step"
-	Generate = "generate"
-	Prefill  = "prefill"  // of 512 tokens, one row
-	Decode1  = "decode_1" // 64 tokens after a prompt of 32, one row
-	Decode16 = "decode_16"
+	Step           = "lm_step"
+	PMStep         = "pm_step"
+	PMStepUnshared = "pm_step_unshared" // of pairs that have no prompt in common
+	PMScore        = "pm_score"
+	Generate       = "generate"
+	Prefill        = "prefill"  // of 512 tokens, one row
+	Decode1        = "decode_1" // 64 tokens after a prompt of 32, one row
+	Decode16       = "decode_16"
 )
 
 func newResult(be compute.Backend, spec string, s lm.Shape) *Result {

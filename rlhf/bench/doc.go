@@ -6,7 +6,7 @@
 // # What is measured
 //
 // A phase is one piece of work that ends with its result on the host: a training
-// step, or the sampling of a batch. It is done until enough samples are clean, that
+// step, or the sampling or scoring of a batch. It is done until enough samples are clean, that
 // is until other processes took little of the machine meanwhile, and its figure is
 // the median of the clean samples; without any, the minimum of all, and then
 // [Stats].Clean is 0. The processor time of the process is reported beside it: other

@@ -28,11 +28,15 @@ func benchCommand() command { return benchCommands(os.Stdout, os.Stderr) }
 
 func benchCommands(out, progress io.Writer) command {
 	return command{
-		name: "bench", short: "measure how fast this machine trains and samples",
+		name: "bench", short: "measure how fast this machine trains, scores and samples",
 		long: `
 What is measured (float32, on the backend that GOMLX_BACKEND names):
 
   -what lm       a training step of 16 × 128 tokens with AdamW and norm clip
+  -what pm       a preference model: a training step of 16 pairs of sequences of 128
+                 tokens that share a prompt of 32, and of pairs that share nothing
+                 (tokens per second count both sequences in full); 32 sequences of
+                 96 tokens scored
   -what sample   32 prompts of 32 tokens, 64 new tokens each, temperature 1
 
   -tier S        width 128, 4 layers, 4 heads, vocabulary 2048
@@ -41,7 +45,7 @@ What is measured (float32, on the backend that GOMLX_BACKEND names):
                  prompt of 512 tokens, and writing 64 in one row and in 16
 
   rlhf bench -what lm
-  rlhf bench -what sample -tier M -json
+  rlhf bench -what pm -tier M -json
   rlhf bench -what sample -model smollm2
   rlhf bench -what lm -benchfmt -n 10 >> new.txt && benchstat old.txt new.txt
 
@@ -51,7 +55,7 @@ it: processor seconds of this process, tokens per second, seconds of compiling, 
 the peak of resident memory in MiB.`,
 		bind: func(fs *flag.FlagSet) func(context.Context, []string) error {
 			var f benchFlags
-			fs.StringVar(&f.what, "what", "", `"lm" or "sample" (required)`)
+			fs.StringVar(&f.what, "what", "", `"lm", "pm" or "sample" (required)`)
 			fs.StringVar(&f.tier, "tier", "S", "S or M")
 			fs.StringVar(&f.model, "model", "", "`name` of a pretrained model: smollm2, hub:owner/name or a path")
 			fs.IntVar(&f.n, "n", 5, "clean samples wanted")
@@ -69,8 +73,8 @@ the peak of resident memory in MiB.`,
 func (f benchFlags) check() (bench.Tier, error) {
 	tier, err := bench.Named(f.tier)
 	switch {
-	case f.what != "lm" && f.what != "sample":
-		return tier, fmt.Errorf(`bench: -what %q, want "lm" or "sample"`, f.what)
+	case !slices.Contains([]string{"lm", "pm", "sample"}, f.what):
+		return tier, fmt.Errorf(`bench: -what %q, want "lm", "pm" or "sample"`, f.what)
 	case err != nil:
 		return tier, err
 	case f.model != "" && f.what != "sample":
@@ -118,6 +122,8 @@ func runBench(ctx context.Context, f benchFlags, out, lines io.Writer) error {
 		r, err = bench.Checkpoint(ctx, spec, f.model, path, o)
 	case f.what == "lm":
 		r, err = bench.LM(ctx, spec, tier, o)
+	case f.what == "pm":
+		r, err = bench.PM(ctx, spec, tier, o)
 	default:
 		r, err = bench.Sampling(ctx, spec, tier, o)
 	}
@@ -145,7 +151,7 @@ func printBench(w io.Writer, r *bench.Result) error {
 		if v := r.TokensPerS[phase]; v > 0 {
 			speed = fmt.Sprintf("  %8.0f tokens/s", v)
 		}
-		fmt.Fprintf(w, "  %-10s %8.4f s  min %.4f  cpu %.3f s  n %d, %d clean%s%s\n",
+		fmt.Fprintf(w, "  %-16s %8.4f s  min %.4f  cpu %.3f s  n %d, %d clean%s%s\n",
 			phase, st.Seconds, st.Min, st.CPU, st.N, st.Clean, speed, disturbed)
 	}
 	_, err := fmt.Fprintf(w, "  compiling %.1f s, peak memory %.0f MiB\n", r.CompileTotal, r.PeakRSS)

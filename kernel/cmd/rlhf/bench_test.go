@@ -11,8 +11,9 @@ import (
 
 func TestBenchArguments(t *testing.T) {
 	for line, want := range map[string]string{
-		"":                                 `-what "", want "lm" or "sample"`,
-		"-what ppo":                        `-what "ppo", want "lm" or "sample"`,
+		"":                                 `-what "", want "lm", "pm" or "sample"`,
+		"-what ppo":                        `-what "ppo", want "lm", "pm" or "sample"`,
+		"-what pm -model smollm2":          "-model is for -what sample",
 		"-what lm -tier XL":                `tier "XL", want S or M`,
 		"-what lm -model smollm2":          "-model is for -what sample",
 		"-what lm -n 0":                    "-n 0 -most 0, want 1",
@@ -35,7 +36,7 @@ func TestBenchOutput(t *testing.T) {
 	if err := printBench(&out, r); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"S: 1.1M parameters, 2 cores, xla:cpu", "lm_step      0.3750 s  min 0.2500  cpu 0.650 s  n 2, 2 clean", "5461 tokens/s", "compiling 4.5 s, peak memory 600 MiB"} {
+	for _, want := range []string{"S: 1.1M parameters, 2 cores, xla:cpu", "lm_step            0.3750 s  min 0.2500  cpu 0.650 s  n 2, 2 clean", "5461 tokens/s", "compiling 4.5 s, peak memory 600 MiB"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("lacks %q:\n%s", want, out.String())
 		}
