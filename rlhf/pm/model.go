@@ -160,11 +160,11 @@ func longest(rows []Pair) (n int) {
 
 // slotCost estimates what one slot of a row costs, in floating-point operations of a
 // matrix product: two for each weight of a block, and for each slot of the row and head
-// 4·K for two products and the softmax, which takes as long as 100 (measured in training
-// on two Zen 4 cores with K = 32).
+// 4·K for two products and the softmax, which takes as long as 300 (150 to 440 measured in
+// training on two Zen 4 cores, with K = 32 and 64 and rows of 64 to 512).
 func (m *Model) slotCost(width int) float64 {
 	s := m.Shape
-	return 2*float64(s.NonEmbedding()) + float64(s.Layers*s.Heads*width)*float64(4*s.K()+100)
+	return 2*float64(s.NonEmbedding()) + float64(s.Layers*s.Heads*width)*float64(4*s.K()+300)
 }
 
 // layOut makes the rows of pairs, [n, width] each; a pair without Rejected is one
