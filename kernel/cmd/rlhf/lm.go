@@ -50,6 +50,7 @@ type shell struct {
 	in       io.Reader
 	out, err io.Writer // results and progress
 	open     func(ctx context.Context, runs, name string) (languageModel, error)
+	openPM   func(ctx context.Context, runs, name string) (preferenceModel, error)
 	lab      func(ctx context.Context, runs string) (*local.Lab, error)
 }
 
@@ -84,7 +85,7 @@ func terminal() shell {
 		}
 		return openLab(ctx, d, runsFolder(d, runs))
 	}
-	return shell{in: os.Stdin, out: os.Stdout, err: os.Stderr, lab: lab,
+	return shell{in: os.Stdin, out: os.Stdout, err: os.Stderr, lab: lab, openPM: opensPM(lab),
 		open: func(ctx context.Context, runs, name string) (languageModel, error) {
 			l, err := lab(ctx, runs)
 			if err != nil {
