@@ -224,16 +224,20 @@ func pmTrainNeed(l *local.Lab, c rlhf.PM) (int64, error) {
 }
 
 // pmTrainBytes estimates the memory of training on pairs of sequences of context
-// tokens, which share half of them: a pair takes what one and a half sequences take.
-// Without a language-model loss there are no logits.
+// tokens, which share half of them and stand in one row. Without a language-model loss
+// there are no logits.
+//
+// On two cores, with 32 pairs of 256 tokens at most, d 128, 4 layers and a vocabulary of
+// 2048: 2.3 GB estimated, 2.0 GB the peak of the process; with 4 parts 0.9 and 1.1, with
+// checkpointing 0.9 and 1.4.
 func pmTrainBytes(s lm.Shape, c rlhf.PM, context int) int64 {
 	if c.Frozen {
 		return scoreBytes(s, context)
 	}
-	rows := (3*c.Batch/max(1, c.Accumulate) + 1) / 2
-	need := trainBytes(s, rows, context, c.Checkpointing)
+	rows, tokens := c.Batch/max(1, c.Accumulate), 3*context/2
+	need := trainBytes(s, rows, tokens, c.Checkpointing)
 	if c.LMCoef == 0 {
-		need -= 12 * int64(rows) * int64(context) * int64(s.Vocab)
+		need -= 12 * int64(rows) * int64(tokens) * int64(s.Vocab)
 	}
 	return need
 }
