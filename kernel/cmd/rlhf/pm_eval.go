@@ -44,8 +44,8 @@ where there is no -data, and prints:
   rlhf pm eval -pm judge -data hh-rlhf -rows 500 -json
 
 Data is a .jsonl(.gz) file of rows with "chosen" and "rejected", and "prompt" or
-not, a folder of such, or a name as rlhf pm train takes it. With -json, one object
-for each.`,
+not, a folder of such, or a name as rlhf pm train takes it. With -json, a list of
+"data" and "eval".`,
 		bind: func(fs *flag.FlagSet) func(context.Context, []string) error {
 			var f pmEvalFlags
 			f.bind(fs)
@@ -92,48 +92,40 @@ func runPMEval(ctx context.Context, s shell, f pmEvalFlags) error {
 		return err
 	}
 	p := newProgress(s.err, command)
-	evaluate := func(name string) error {
-		stop := p.waiting("scoring " + name)
-		var e rlhf.PMEval
+	evaluate := func(name string) (rlhf.PMEval, error) {
+		defer p.waiting("scoring " + name)()
 		if len(f.data) == 0 {
-			e, err = m.Evaluate()
-		} else {
-			e, err = m.EvaluateOn(name, f.rows)
+			return m.Evaluate()
 		}
-		stop()
+		return m.EvaluateOn(name, f.rows)
+	}
+	names := f.data
+	if len(names) == 0 {
+		names = []string{heldOut}
+	}
+	var all []pmResult
+	for _, name := range names {
+		e, err := evaluate(name)
 		if err != nil {
 			return fmt.Errorf("%s: %s: %w", command, name, err)
 		}
-		if result := newPMResult(f.pm, name, e); f.asJSON {
-			return printJSON(s.out, result)
-		} else {
-			return result.print(s.out)
+		if all = append(all, pmResult{name, e}); f.asJSON {
+			continue
 		}
-	}
-	if len(f.data) == 0 {
-		return evaluate(heldOut)
-	}
-	for _, name := range f.data {
-		if err := evaluate(name); err != nil {
+		if err := printPMEval(s.out, f.pm, name, e); err != nil {
 			return err
 		}
+	}
+	if f.asJSON {
+		return printJSON(s.out, all)
 	}
 	return nil
 }
 
 // A pmResult is the evaluation of a model on one data set.
 type pmResult struct {
-	PM   string  `json:"pm"`
-	Data string  `json:"data"`
-	SE   float64 `json:"se"` // standard error of the accuracy
-	// ChanceECE is the calibration error that a calibrated model would show in bins of
-	// these sizes.
-	ChanceECE float64 `json:"chance_ece"`
-	rlhf.PMEval
-}
-
-func newPMResult(pm, data string, e rlhf.PMEval) pmResult {
-	return pmResult{PM: pm, Data: data, SE: shareSE(e.All), ChanceECE: eval.ChanceECE(e.Bins), PMEval: e}
+	Data string      `json:"data"`
+	Eval rlhf.PMEval `json:"eval"`
 }
 
 // shareSE is the standard error of a share, √(p·(1−p)/n).
@@ -141,10 +133,10 @@ func shareSE(a rlhf.Accuracy) float64 {
 	return math.Sqrt(a.Value * (1 - a.Value) / math.Max(1, float64(a.N)))
 }
 
-// print prints the result for the eye.
-func (r pmResult) print(w io.Writer) error {
+// printPMEval prints the evaluation of the model pm on data for the eye.
+func printPMEval(w io.Writer, pm, data string, r rlhf.PMEval) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s on %s, at step %d: %d comparisons\n", r.PM, r.Data, r.Step, r.All.N)
+	fmt.Fprintf(&b, "%s on %s, at step %d: %d comparisons\n", pm, data, r.Step, r.All.N)
 	type row struct {
 		name string
 		rlhf.Accuracy
@@ -175,7 +167,7 @@ func (r pmResult) print(w io.Writer) error {
 	if r.Slope != 0 || r.SlopeSE != 0 {
 		slope = fmt.Sprintf("slope %.3f ± %.3f (s.e.)", r.Slope, r.SlopeSE)
 	}
-	fmt.Fprintf(&b, "  calibration  ECE %.4f (chance alone: %.4f), %s, Brier %.4f\n", r.ECE, r.ChanceECE, slope, r.Brier)
+	fmt.Fprintf(&b, "  calibration  ECE %.4f (chance alone: %.4f), %s, Brier %.4f\n", r.ECE, eval.ChanceECE(r.Bins), slope, r.Brier)
 	fmt.Fprintf(&b, "  length       correlation %.3f of score and response length within pairs\n", r.LengthCorr)
 	fmt.Fprintf(&b, "  settled      %.1f %% of the pairs, whose gradient is below 0.01\n", 100*r.ZeroGrad)
 	for _, note := range r.Notes {
@@ -185,10 +177,10 @@ func (r pmResult) print(w io.Writer) error {
 	return err
 }
 
-// printOdd prints the rows that a run left out, by reason.
-func printOdd(w io.Writer, data []rlhf.DataInfo) error {
+// printLeftOut prints the rows that a run left out, by reason, and its notes.
+func printLeftOut(w io.Writer, info rlhf.RunInfo) error {
 	var b strings.Builder
-	for _, d := range data {
+	for _, d := range info.Data {
 		if len(d.Odd) == 0 {
 			continue
 		}
@@ -198,6 +190,9 @@ func printOdd(w io.Writer, data []rlhf.DataInfo) error {
 			fmt.Fprintf(t, "  %d\t%s\t%s\n", odd.Rows, odd.Reason, strings.Join(odd.Where, ", "))
 		}
 		t.Flush()
+	}
+	for _, note := range info.Notes {
+		fmt.Fprintf(&b, "note: %s\n", note)
 	}
 	_, err := io.WriteString(w, b.String())
 	return err

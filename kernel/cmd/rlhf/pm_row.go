@@ -41,8 +41,10 @@ func parseScoreRow(line []byte, field string) (*scoreRow, error) {
 		return nil, errors.New("is not UTF-8")
 	}
 	var fields map[string]json.RawMessage
-	if err := json.Unmarshal(line, &fields); err != nil || fields == nil {
+	if err := json.Unmarshal(line, &fields); err != nil {
 		return nil, fmt.Errorf("want a JSON object a line: %w, in %.40q", err, line)
+	} else if fields == nil {
+		return nil, errors.New("want a JSON object a line, not null")
 	}
 	var has []string
 	for _, name := range []string{"response", "responses", "text", "chosen"} {

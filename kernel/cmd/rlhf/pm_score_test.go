@@ -62,7 +62,7 @@ func TestScoreRefuses(t *testing.T) {
 	for bad, want := range map[string]string{
 		`{"prompt":"a"`:                  "standard input:3: want a JSON object a line: ",
 		`["a"]`:                          "standard input:3: want a JSON object a line: ",
-		`null`:                           "standard input:3: want a JSON object a line",
+		`null`:                           "standard input:3: want a JSON object a line, not null",
 		"{\"text\":\"\xff\"}":            "standard input:3: is not UTF-8",
 		`{"prompt":"a"}`:                 `want "response", "responses" or "text" with a "prompt"`,
 		`{"prompt":"a","response":1}`:    `field "response": want a string, not 1`,

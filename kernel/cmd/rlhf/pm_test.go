@@ -7,11 +7,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"math"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"hhrlhf/rlhf"
 	"hhrlhf/rlhf/lm"
@@ -220,18 +224,10 @@ func TestPMEval(t *testing.T) {
 	if got := strings.Join(d.judge.evaluated, " "); got != "rows.jsonl9 hh-rlhf9 synth-small9" {
 		t.Errorf("evaluated %s", got)
 	}
-	lines := strings.Split(strings.TrimSpace(d.out.String()), "\n")
-	if len(lines) != 3 {
-		t.Fatalf("%d lines, want one for each data set", len(lines))
-	}
-	var r pmResult
-	decode(t, lines[1], &r)
-	if r.PM != "judge" || r.Data != "hh-rlhf" || r.All != evaluation.All || math.Abs(r.SE-.04) > 1e-12 || r.Notes[0] != evaluation.Notes[0] || r.ChanceECE <= 0 {
-		t.Errorf("%+v", r)
-	}
-	var e rlhf.PMEval // the object holds all of it, under its own names
-	if err := json.Unmarshal([]byte(lines[0]), &e); err != nil || e.Slope != evaluation.Slope || len(e.Turns) != 1 {
-		t.Errorf("%+v, %v", e, err)
+	var list []pmResult
+	decode(t, d.out.String(), &list)
+	if len(list) != 3 || list[1].Data != "hh-rlhf" || !cmp.Equal(list[2].Eval, evaluation) {
+		t.Errorf("%+v", list)
 	}
 
 	d = newJudgeDesk(nil)
@@ -260,12 +256,108 @@ func TestPMNeedsMemory(t *testing.T) {
 	}
 }
 
-func TestPrintOdd(t *testing.T) {
+func TestPrintLeftOut(t *testing.T) {
 	var b bytes.Buffer
-	err := printOdd(&b, []rlhf.DataInfo{{Name: "clean"}, {Name: "a.jsonl", Read: 10, Rows: 7,
-		Odd: []rlhf.Odd{{Reason: "identical pair", Rows: 2, Where: []string{"a.jsonl:3", "a.jsonl:4"}}, {Reason: "empty response", Rows: 1, Where: []string{"a.jsonl:9"}}}}})
-	want := "left out of a.jsonl, 10 rows read, 7 comparisons used:\n  2  identical pair  a.jsonl:3, a.jsonl:4\n  1  empty response  a.jsonl:9\n"
+	err := printLeftOut(&b, trained)
+	want := "left out of a.jsonl, 10 rows read, 7 comparisons used:\n  2  identical pair  a.jsonl:3, a.jsonl:4\n  1  empty response  a.jsonl:9\nnote: 1 pair is too long\n"
 	if err != nil || b.String() != want {
 		t.Errorf("%v\n%s\nwant\n%s", err, b.String(), want)
+	}
+}
+
+// trained is a run in the middle of its training, with every kind of row left out.
+var trained = rlhf.RunInfo{Name: "judge", Kind: "pm", Config: json.RawMessage(`{}`), Dir: "runs/judge", Step: 3, Planned: 7, Params: 1500,
+	Data: []rlhf.DataInfo{{Name: "clean", Rows: 4}, {Name: "a.jsonl", Read: 10, Rows: 7, Odd: []rlhf.Odd{
+		{Reason: "identical pair", Rows: 2, Where: []string{"a.jsonl:3", "a.jsonl:4"}}, {Reason: "empty response", Rows: 1, Where: []string{"a.jsonl:9"}}}}},
+	Notes: []string{"1 pair is too long"},
+}
+
+// script is a run whose training is written down.
+type script struct {
+	rlhf.PMRun // nil: what no test needs
+	events     []rlhf.Event
+	fails      error // at the end of the events
+	steps      int   // asked for with Steps
+}
+
+func (r *script) Info() (rlhf.RunInfo, error)    { return trained, nil }
+func (r *script) Evaluate() (rlhf.PMEval, error) { return evaluation, nil }
+func (r *script) Train() iter.Seq2[rlhf.Event, error] {
+	return func(yield func(rlhf.Event, error) bool) {
+		for _, e := range r.events {
+			if !yield(e, nil) {
+				return
+			}
+		}
+		if r.fails != nil {
+			yield(rlhf.Event{}, r.fails)
+		}
+	}
+}
+
+func (r *script) Steps(n int) iter.Seq2[rlhf.Event, error] {
+	r.steps = n
+	return r.Train()
+}
+
+func newScript() *script {
+	values := map[string]float64{"pm/loss": .5, "pm/accuracy": .75}
+	return &script{events: []rlhf.Event{
+		{Step: 3, Of: 7, Message: "trunk: 1200 of 5700 pairs read"},
+		{Step: 4, Of: 7, Left: 90 * time.Second, Point: &rlhf.Point{Step: 4, Values: values}},
+	}}
+}
+
+func TestPMTrainReports(t *testing.T) {
+	d := newJudgeDesk(nil)
+	f := pmTrainFlags{name: "judge", asJSON: true}
+	if err := f.train(t.Context(), d.shell, newScript(), time.Now().Add(-time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	var got pmTrained
+	decode(t, d.out.String(), &got)
+	if !cmp.Equal(got.Run, trained) || !cmp.Equal(got.Eval, evaluation) || got.Seconds < 60 || got.Seconds > 90 {
+		t.Errorf("%+v", got)
+	}
+	var keys map[string]json.RawMessage
+	decode(t, d.out.String(), &keys)
+	if len(keys) != 3 || strings.Count(d.out.String(), "\n") != 1 {
+		t.Errorf("printed %s, want one object of run, eval and seconds", d.out.String())
+	}
+	for _, want := range []string{"judge, 1.5K parameters, step 3 of 7, in runs/judge", "trunk: 1200 of 5700 pairs read", "1 pair is too long"} {
+		if !strings.Contains(d.err.String(), want) {
+			t.Errorf("said %q, lacks %q", d.err.String(), want)
+		}
+	}
+
+	d = newJudgeDesk(nil)
+	f.asJSON, f.more = false, 9
+	r := newScript()
+	if err := f.train(t.Context(), d.shell, r, time.Now()); err != nil || r.steps != 9 {
+		t.Errorf("%d steps more, %v", r.steps, err)
+	}
+	for _, want := range []string{"judge on held-out", "harmless-base", "2  identical pair  a.jsonl:3", "note: 1 pair", "try: rlhf pm score -pm judge"} {
+		if !strings.Contains(d.out.String(), want) {
+			t.Errorf("lacks %q:\n%s", want, d.out.String())
+		}
+	}
+}
+
+func TestPMTrainStops(t *testing.T) {
+	d := newJudgeDesk(nil)
+	r := newScript()
+	r.fails = errors.New("disk full")
+	f := pmTrainFlags{name: "judge", asJSON: true}
+	if err := f.train(t.Context(), d.shell, r, time.Now()); err == nil || err.Error() != "pm train: disk full" {
+		t.Errorf("error %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	err := f.train(ctx, d.shell, r, time.Now())
+	if err == nil || err.Error() != "pm train: stopped at step 4, which is kept; rlhf pm train -name judge goes on" {
+		t.Errorf("interrupted: %v", err)
+	}
+	if d.out.Len() > 0 {
+		t.Errorf("printed %q", d.out.String())
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"hhrlhf/rlhf"
 	"hhrlhf/rlhf/lm"
@@ -51,7 +52,7 @@ command, or rlhf pm train -name NAME alone, goes on from there.
   rlhf pm train -name whole -lm smollm2 -data hh-rlhf -layers 12 -accumulate 8 -checkpointing
   rlhf pm train -name mixed -lm first -data hh-rlhf -rows 3000 -mix 'harmless-base=0.3,helpful-base=0.7'
   rlhf pm train -name twice -lm first -data hh-rlhf -weights helpful-base=2
-  rlhf pm train -name judge -json > log.jsonl                  an event a line
+  rlhf pm train -name judge -more 200                          200 steps beyond the plan
 
 Pretraining on ranked answers from the web, then finetuning from its trunk and head:
 
@@ -62,7 +63,8 @@ Pretraining on ranked answers from the web, then finetuning from its trunk and h
 synth, synth-small or synth-forum, hh-rlhf, a file or folder of comparisons (.jsonl,
 .jsonl.gz with "chosen" and "rejected", and "prompt" or not), or a Stack Exchange
 dump. The loss on a pair is log(1 + e^(score of rejected − score of chosen)), in
-nats: 0.693 for a coin. The paper trains one epoch; so does -planned 0.`,
+nats: 0.693 for a coin. The paper trains one epoch; so does -planned 0. With -json,
+standard output is one object: "run", "eval" (as rlhf pm eval has it) and "seconds".`,
 		bind: func(fs *flag.FlagSet) func(context.Context, []string) error {
 			var f pmTrainFlags
 			c := &f.cfg
@@ -95,7 +97,7 @@ nats: 0.693 for a coin. The paper trains one epoch; so does -planned 0.`,
 			fs.BoolVar(&c.Checkpointing, "checkpointing", false, "compute activations twice: less memory, more time, the same numbers")
 			fs.StringVar(&c.Precision, "precision", "", "float32 (default), or bfloat16 for the products")
 			fs.Uint64Var(&c.Seed, "seed", 0, "determines everything drawn at random")
-			fs.BoolVar(&f.asJSON, "json", false, "print events as JSON on standard output")
+			fs.BoolVar(&f.asJSON, "json", false, "print JSON on standard output")
 			fs.BoolVar(&f.force, "force", false, "go on where the memory does not seem to suffice")
 			return func(ctx context.Context, _ []string) error {
 				fs.Visit(func(g *flag.Flag) { f.configured = f.configured || slices.Contains(pmConfigFlags, g.Name) })
@@ -108,6 +110,7 @@ nats: 0.693 for a coin. The paper trains one epoch; so does -planned 0.`,
 
 func runPMTrain(ctx context.Context, s shell, f pmTrainFlags) error {
 	const command = "pm train"
+	start := time.Now()
 	cfg, err := f.config()
 	if err != nil {
 		return fmt.Errorf("%s: %w", command, err)
@@ -138,7 +141,7 @@ func runPMTrain(ctx context.Context, s shell, f pmTrainFlags) error {
 	} else if err != nil {
 		return fmt.Errorf("%s: %w", command, err)
 	}
-	return f.train(ctx, s, r)
+	return f.train(ctx, s, r, start)
 }
 
 // config returns the configuration that the flags describe, checked.
@@ -242,16 +245,15 @@ func pmTrainBytes(s lm.Shape, c rlhf.PM, context int) int64 {
 	return need
 }
 
-// A pmTrainEvent is one line of what pm train prints with -json; the last one, "done",
-// has the evaluation, and what was read and left out.
-type pmTrainEvent struct {
-	trainEvent
-	Eval *pmResult       `json:"eval,omitempty"`
-	Data []rlhf.DataInfo `json:"data,omitempty"`
+// A pmTrained is what pm train prints with -json.
+type pmTrained struct {
+	Run     rlhf.RunInfo `json:"run"`
+	Eval    rlhf.PMEval  `json:"eval"`
+	Seconds float64      `json:"seconds"` // from the command's start, evaluation included
 }
 
-// train drives the run and prints what happens.
-func (f pmTrainFlags) train(ctx context.Context, s shell, r rlhf.PMRun) error {
+// train drives the run, says what happens, and reports. The command began at start.
+func (f pmTrainFlags) train(ctx context.Context, s shell, r rlhf.PMRun, start time.Time) error {
 	const command = "pm train"
 	info, err := r.Info()
 	if err != nil {
@@ -275,15 +277,6 @@ func (f pmTrainFlags) train(ctx context.Context, s shell, r rlhf.PMRun) error {
 			return fmt.Errorf("%s: %w", command, err)
 		}
 		last = e.Step
-		line := trainEvent{Event: "message", Run: f.name, Step: e.Step, Of: e.Of, Left: math.Round(e.Left.Seconds()), Message: e.Message}
-		if e.Point != nil {
-			line.Event, line.Values = "step", e.Point.Values
-		}
-		if f.asJSON {
-			if err := printJSON(s.out, pmTrainEvent{trainEvent: line}); err != nil {
-				return err
-			}
-		}
 		if e.Point == nil {
 			p.say("%s", e.Message)
 		} else {
@@ -291,11 +284,11 @@ func (f pmTrainFlags) train(ctx context.Context, s shell, r rlhf.PMRun) error {
 			p.at(e.Step, e.Of, fmt.Sprintf("loss %.3f, accuracy %.3f", e.Point.Values["pm/loss"], e.Point.Values["pm/accuracy"]))
 		}
 	}
-	return f.report(ctx, s, r)
+	return f.report(ctx, s, r, start)
 }
 
 // report evaluates the run and prints the end's summary.
-func (f pmTrainFlags) report(ctx context.Context, s shell, r rlhf.PMRun) error {
+func (f pmTrainFlags) report(ctx context.Context, s shell, r rlhf.PMRun, start time.Time) error {
 	const command = "pm train"
 	p := newProgress(s.err, command)
 	stop := p.waiting("evaluating")
@@ -311,15 +304,13 @@ func (f pmTrainFlags) report(ctx context.Context, s shell, r rlhf.PMRun) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", command, err)
 	}
-	result := newPMResult(f.name, heldOut, e)
 	if f.asJSON {
-		done := trainEvent{Event: "done", Run: f.name, Step: info.Step, Of: info.Planned, Dir: info.Dir, Params: info.Params}
-		return printJSON(s.out, pmTrainEvent{trainEvent: done, Eval: &result, Data: info.Data})
+		return printJSON(s.out, pmTrained{Run: info, Eval: e, Seconds: time.Since(start).Seconds()})
 	}
-	if err := result.print(s.out); err != nil {
+	if err := printPMEval(s.out, f.name, heldOut, e); err != nil {
 		return err
 	}
-	if err := printOdd(s.out, info.Data); err != nil {
+	if err := printLeftOut(s.out, info); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintf(s.out, "try: rlhf pm score -pm %s answers.jsonl\n", f.name)
