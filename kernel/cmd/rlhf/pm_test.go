@@ -5,12 +5,14 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"iter"
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -191,6 +193,43 @@ func TestPMTrainFlags(t *testing.T) {
 	}
 	if _, err := (pmTrainFlags{name: "a"}).config(); err != nil {
 		t.Errorf("a name alone: %v", err)
+	}
+}
+
+// Every flag sets its own field, and is known to describe a run.
+func TestPMTrainFields(t *testing.T) {
+	var f pmTrainFlags
+	fs := flag.NewFlagSet("", flag.ContinueOnError)
+	f.bind(fs)
+	line := "-lm m -layers 3 -frozen -readout end+mean -data d -mix a=0.5,b=0.5 -weights a=2 -rows 90 -held-out 0.3 -split 4 -swap " +
+		"-batch 16 -context 128 -planned 40 -pm-coef 0.5 -lr 0.01 -schedule constant -warmup 2 -weight-decay 0.1 -centre " +
+		"-accumulate 4 -checkpointing -precision bfloat16 -size tiny -seed 8"
+	if err := fs.Parse(strings.Fields(line)); err != nil {
+		t.Fatal(err)
+	}
+	f.name, f.configured = "a", true
+	got, err := f.config()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := rlhf.PM{LM: "m", Layers: 3, Frozen: true, Readout: "end+mean", Data: "d", Mix: []rlhf.Share{{Data: "a", Weight: .5}, {Data: "b", Weight: .5}},
+		Weights: []rlhf.Share{{Data: "a", Weight: 2}}, Rows: 90, HeldOut: .3, Split: 4, Swap: true, Batch: 16, Context: 128, Planned: 40, PMCoef: .5,
+		LearningRate: .01, Schedule: "constant", Warmup: 2, WeightDecay: .1, Centre: true, Accumulate: 4, Checkpointing: true, Precision: "bfloat16",
+		Size: rlhf.Tiny, Seed: 8}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("-want +got:\n%s", d)
+	}
+	if err := fs.Parse([]string{"-lm-coef", "1"}); err != nil || f.cfg.LMCoef != 1 {
+		t.Errorf("-lm-coef 1: %v, LMCoef %v", err, f.cfg.LMCoef)
+	}
+	var configure []string
+	fs.VisitAll(func(g *flag.Flag) {
+		if !slices.Contains([]string{"name", "runs", "more", "json", "force"}, g.Name) {
+			configure = append(configure, g.Name)
+		}
+	})
+	if d := cmp.Diff(configure, slices.Sorted(slices.Values(pmConfigFlags))); d != "" {
+		t.Errorf("pmConfigFlags, -flags +list:\n%s", d)
 	}
 }
 

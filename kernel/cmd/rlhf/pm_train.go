@@ -35,10 +35,6 @@ var pmConfigFlags = []string{"lm", "layers", "frozen", "readout", "data", "mix",
 	"checkpointing", "precision", "size", "seed"}
 
 func pmTrainCommand(s shell) command {
-	sizes := make([]string, len(rlhf.Sizes()))
-	for i, size := range rlhf.Sizes() {
-		sizes[i] = string(size)
-	}
 	return command{
 		name: "pm train", short: "train a preference model, or go on with one",
 		long: `
@@ -67,38 +63,7 @@ nats: 0.693 for a coin. The paper trains one epoch; so does -planned 0. With -js
 standard output is one object: "run", "eval" (as rlhf pm eval has it) and "seconds".`,
 		bind: func(fs *flag.FlagSet) func(context.Context, []string) error {
 			var f pmTrainFlags
-			c := &f.cfg
-			fs.StringVar(&f.name, "name", "pm", "`name` of the run")
-			bindRuns(fs, &f.runs)
-			fs.StringVar((*string)(&c.Size), "size", string(rlhf.Default), strings.Join(sizes, ", ")+": fills what is left at zero")
-			fs.StringVar(&c.LM, "lm", "", "`model` whose trunk and tokenizer it takes (required for a new run)")
-			fs.IntVar(&c.Layers, "layers", 0, "blocks of the trunk to use, the first ones; 0 is all")
-			fs.BoolVar(&c.Frozen, "frozen", false, "train the head alone, on activations of the trunk that are computed once")
-			fs.StringVar(&c.Readout, "readout", "", "what the head reads: end (default), or end+mean")
-			fs.StringVar(&c.Data, "data", "", "what to train on (default: the data of -lm)")
-			fs.StringVar(&f.mix, "mix", "", "the tranches' shares of -rows comparisons, as `name=0.3,name=0.7`")
-			fs.StringVar(&f.weights, "weights", "", "factors of the loss on tranches, as `name=2,name=1`")
-			fs.IntVar(&c.Rows, "rows", 0, "comparisons to use at most, the held-out ones included")
-			fs.Float64Var(&c.HeldOut, "held-out", 0, "fraction of prompts kept for evaluation (default 0.1; synth 0.2)")
-			fs.Uint64Var(&c.Split, "split", 0, "`number` that decides which prompts are held out")
-			fs.BoolVar(&c.Swap, "swap", false, "train on the prompts that are held out, evaluate on the rest")
-			fs.IntVar(&c.Batch, "batch", 0, "pairs in a step")
-			fs.IntVar(&c.Context, "context", 0, "`tokens` of prompt and response at most (default: those of -lm)")
-			fs.IntVar(&c.Planned, "planned", 0, "optimiser `steps`; 0 is one epoch, with -frozen thirty")
-			fs.IntVar(&f.more, "more", 0, "train this many `steps` from where the run is, whatever the plan")
-			fs.Float64Var(&c.PMCoef, "pm-coef", 0, "factor of the preference loss (default 1)")
-			fs.Float64Var(&c.LMCoef, "lm-coef", 0, "factor of the language-model loss on the chosen side")
-			fs.Float64Var(&c.LearningRate, "lr", 0, "learning rate")
-			fs.StringVar(&c.Schedule, "schedule", "", "of the learning rate: linear (default, falls to a hundredth), or constant")
-			fs.IntVar(&c.Warmup, "warmup", 0, "`steps` of warm-up")
-			fs.Float64Var(&c.WeightDecay, "weight-decay", 0, "decoupled, of matrices only; with -frozen a ridge penalty on the head")
-			fs.BoolVar(&c.Centre, "centre", false, "take the mean score of the training pairs off all scores at the end")
-			fs.IntVar(&c.Accumulate, "accumulate", 0, "`parts` of a batch that go through the model one after the other: less memory")
-			fs.BoolVar(&c.Checkpointing, "checkpointing", false, "compute activations twice: less memory, more time, the same numbers")
-			fs.StringVar(&c.Precision, "precision", "", "float32 (default), or bfloat16 for the products")
-			fs.Uint64Var(&c.Seed, "seed", 0, "determines everything drawn at random")
-			fs.BoolVar(&f.asJSON, "json", false, "print JSON on standard output")
-			fs.BoolVar(&f.force, "force", false, "go on where the memory does not seem to suffice")
+			f.bind(fs)
 			return func(ctx context.Context, _ []string) error {
 				fs.Visit(func(g *flag.Flag) { f.configured = f.configured || slices.Contains(pmConfigFlags, g.Name) })
 				endsAtSecond(ctx)
@@ -106,6 +71,45 @@ standard output is one object: "run", "eval" (as rlhf pm eval has it) and "secon
 			}
 		},
 	}
+}
+
+func (f *pmTrainFlags) bind(fs *flag.FlagSet) {
+	c := &f.cfg
+	fs.StringVar(&f.name, "name", "pm", "`name` of the run")
+	bindRuns(fs, &f.runs)
+	sizes := make([]string, len(rlhf.Sizes()))
+	for i, size := range rlhf.Sizes() {
+		sizes[i] = string(size)
+	}
+	fs.StringVar((*string)(&c.Size), "size", string(rlhf.Default), strings.Join(sizes, ", ")+": fills what is left at zero")
+	fs.StringVar(&c.LM, "lm", "", "`model` whose trunk and tokenizer it takes (required for a new run)")
+	fs.IntVar(&c.Layers, "layers", 0, "blocks of the trunk to use, the first ones; 0 is all")
+	fs.BoolVar(&c.Frozen, "frozen", false, "train the head alone, on activations of the trunk that are computed once")
+	fs.StringVar(&c.Readout, "readout", "", "what the head reads: end (default), or end+mean")
+	fs.StringVar(&c.Data, "data", "", "what to train on (default: the data of -lm)")
+	fs.StringVar(&f.mix, "mix", "", "the tranches' shares of -rows comparisons, as `name=0.3,name=0.7`")
+	fs.StringVar(&f.weights, "weights", "", "factors of the loss on tranches, as `name=2,name=1`")
+	fs.IntVar(&c.Rows, "rows", 0, "comparisons to use at most, the held-out ones included")
+	fs.Float64Var(&c.HeldOut, "held-out", 0, "fraction of prompts kept for evaluation (default 0.1; synth 0.2)")
+	fs.Uint64Var(&c.Split, "split", 0, "`number` that decides which prompts are held out")
+	fs.BoolVar(&c.Swap, "swap", false, "train on the prompts that are held out, evaluate on the rest")
+	fs.IntVar(&c.Batch, "batch", 0, "pairs in a step")
+	fs.IntVar(&c.Context, "context", 0, "`tokens` of prompt and response at most (default: those of -lm)")
+	fs.IntVar(&c.Planned, "planned", 0, "optimiser `steps`; 0 is one epoch, with -frozen thirty")
+	fs.IntVar(&f.more, "more", 0, "train this many `steps` from where the run is, whatever the plan")
+	fs.Float64Var(&c.PMCoef, "pm-coef", 0, "factor of the preference loss (default 1)")
+	fs.Float64Var(&c.LMCoef, "lm-coef", 0, "factor of the language-model loss on the chosen side")
+	fs.Float64Var(&c.LearningRate, "lr", 0, "learning rate")
+	fs.StringVar(&c.Schedule, "schedule", "", "of the learning rate: linear (default, falls to a hundredth), or constant")
+	fs.IntVar(&c.Warmup, "warmup", 0, "`steps` of warm-up")
+	fs.Float64Var(&c.WeightDecay, "weight-decay", 0, "decoupled, of matrices only; with -frozen a ridge penalty on the head")
+	fs.BoolVar(&c.Centre, "centre", false, "take the mean score of the training pairs off all scores at the end")
+	fs.IntVar(&c.Accumulate, "accumulate", 0, "`parts` of a batch that go through the model one after the other: less memory")
+	fs.BoolVar(&c.Checkpointing, "checkpointing", false, "compute activations twice: less memory, more time, the same numbers")
+	fs.StringVar(&c.Precision, "precision", "", "float32 (default), or bfloat16 for the products")
+	fs.Uint64Var(&c.Seed, "seed", 0, "determines everything drawn at random")
+	fs.BoolVar(&f.asJSON, "json", false, "print JSON on standard output")
+	fs.BoolVar(&f.force, "force", false, "go on where the memory does not seem to suffice")
 }
 
 func runPMTrain(ctx context.Context, s shell, f pmTrainFlags) error {
