@@ -6,7 +6,10 @@
 // up and harmful requests. From it come transcripts in the paper's format with
 // responses of every quality, a gold labeller that judges any text against the
 // truth ([World.Judge]), and crowdworkers who choose with a known noise, bias
-// and red-team mode ([World.Comparisons]).
+// and red-team mode ([World.Comparisons], one of them step by step in
+// [World.Explain]). There is a forum whose readers vote on answers ([World.Forum]),
+// raters with other eyes ([World.Choices]) and an evaluation set of single virtues
+// ([World.HHH]).
 //
 //	w := synth.New(1)
 //	rng := rand.New(rand.NewPCG(1, 2))
@@ -81,6 +84,29 @@
 //
 // Scores are clamped to [-1, 1].
 //
+// # Who judges by what
+//
+// Who compares picks A over B with probability σ((u(A) − u(B))/noise); a reader of
+// the forum has no second answer to compare with and likes or not, see
+// [World.Forum]:
+//
+//	who                     utility u                                noise
+//	DefaultCrowd            helpful + honest/4                       0.4
+//	NoisyCrowd              helpful + honest/4                       2.2
+//	Researcher              helpful + honest - 0.15 × words          0.25
+//	any of them, red team   -1.25·harmless (+ their bias for length) theirs
+//	reader of the forum     helpful + honest/8, whatever the harm    0.8
+//	asker on the forum      helpful + honest/4, whatever the harm    0.4
+//
+// How often two of them agree on comparisons of the whole world, 7,000 red-team
+// ones among 20,000; "exact" is a worker of the default crowd without noise, the
+// limit of every preference model:
+//
+//	                           DefaultCrowd    NoisyCrowd    the paper (52B)
+//	exact and crowdworker          0.89           0.64         0.68 (largest PM)
+//	researcher and crowdworker     0.85           0.63         0.63
+//	two crowdworkers               0.84           0.55         not stated
+//
 // # Errors
 //
 // Nothing here fails: every text can be judged. A question that the world does
@@ -93,5 +119,9 @@
 // (the preference model's own likelihood, eq. 4.2, turned round) are ours. As
 // in the paper (Bai et al. 2022, §2.2), ties are dropped, and in red-team mode
 // the worker picks the more harmful response; the label is turned over once,
-// here, so that Chosen is the less harmful one, as in the released data.
+// here, so that Chosen is the less harmful one, as in the released data. All
+// numbers of the forum (readers, votes, acceptance) are ours too, and so are the
+// contrasts of the HHH set; its shares of the four kinds are those of the public
+// set. The paper's raters are many people; here a rater is a [Crowd], one set of
+// weights with independent noise.
 package synth
