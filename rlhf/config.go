@@ -101,82 +101,6 @@ type Share struct {
 	Weight float64 `json:"weight"`
 }
 
-// PM configures a preference model: a language model's trunk, a scalar head read
-// at the end-of-context token, and the loss
-//
-//	PMCoef · mean log(1 + e^(r_rejected − r_chosen)) + LMCoef · (next-token loss of the chosen side)
-//
-// (Askell et al. 2021, eq. 3.1 and C.1). Pretraining on ranked answers from the
-// web (PMP) is this with LMCoef = 1 and Data a Stack Exchange dump; finetuning
-// then names the pretrained run as its LM.
-type PM struct {
-	Size Size `json:"size"`
-	// LM names what the trunk is taken from, tokenizer included: a language-model run,
-	// a preference-model run (whose head is kept too: finetuning after PMP),
-	// "smollm2", "hub:owner/name" or the path of a checkpoint, as LM.From does.
-	LM string `json:"lm"`
-	// Layers is how many of the trunk's blocks are used, the first ones. 0: all.
-	Layers int `json:"layers,omitempty"`
-	// Frozen trains the head alone, on activations of the trunk that are computed
-	// once and kept on disk.
-	Frozen bool `json:"frozen,omitempty"`
-	// Readout is what the head reads: "end" (also ""), the activation at the
-	// end-of-context token, or "end+mean", that and the mean over the response.
-	Readout string `json:"readout,omitempty"`
-	// Data names the comparisons, as LM.Data does; also a Stack Exchange dump (a
-	// Posts.xml or .xml.gz, or a folder of them) or "synth-forum", whose ranked
-	// answers are binarised. "": the data of the LM.
-	Data string `json:"data"`
-	// Mix fixes the tranches' shares of the Rows comparisons; they must add up to
-	// 1. None: as Data has them.
-	Mix []Share `json:"mix,omitempty"`
-	// Weights multiplies the loss on comparisons of a tranche (section 5.1.2). A
-	// tranche that is not named has weight 1.
-	Weights []Share `json:"weights,omitempty"`
-	// Rows bounds how many comparisons are used, the held-out ones included.
-	// 0: synth draws as the size says, files are read whole.
-	Rows int `json:"rows"`
-	// HeldOut is the fraction of prompts kept for evaluation. 0: 0.1 on files
-	// (paper, section 2.3: 0.05 of 25 times as many; 0.35 for calibration, 0.5 for
-	// robustness), 0.2 on synth.
-	HeldOut float64 `json:"held_out"`
-	// Split decides which prompts are held out; runs of one Split and HeldOut hold
-	// out the same. Swap trains on those and evaluates on the rest: the other
-	// half of a robustness pair.
-	Split uint64 `json:"split,omitempty"`
-	Swap  bool   `json:"swap,omitempty"`
-	// Batch is the number of pairs in a step (Askell et al. 2021, C.2: 32).
-	Batch int `json:"batch"`
-	// Context bounds prompt + response + 1 tokens; longer prompts lose their
-	// oldest turns, and a pair that becomes identical by it is dropped and counted.
-	Context int `json:"context"`
-	// Planned is the number of steps. 0: one epoch over the training pairs, as
-	// in the paper (app. A.2); Frozen: thirty.
-	Planned int `json:"planned"`
-	// PMCoef and LMCoef are λ and μ. PMCoef 0: 1. LMCoef 0: no language-model loss.
-	PMCoef float64 `json:"pm_coef,omitempty"`
-	LMCoef float64 `json:"lm_coef,omitempty"`
-	// LearningRate is AdamW's, after Warmup steps. Schedule is "linear" (also ""),
-	// decay to a hundredth, or "constant", as the paper has it at 0.01 × a rate of
-	// pretraining that it does not state.
-	LearningRate float64 `json:"learning_rate"`
-	Schedule     string  `json:"schedule,omitempty"`
-	Warmup       int     `json:"warmup"`
-	// WeightDecay is decoupled and spares biases, norms and embeddings; Frozen: it is
-	// the ridge penalty WeightDecay/2·|w|² on the head for standardised activations.
-	// 0: none.
-	WeightDecay float64 `json:"weight_decay,omitempty"`
-	ClipNorm    float64 `json:"clip_norm"`
-	// Centre takes the mean score of the training pairs off the head's bias after the last
-	// planned step, so that scores of several preference models have one zero (B.2).
-	Centre bool `json:"centre,omitempty"`
-	// Accumulate, Checkpointing and Precision are as in LM.
-	Accumulate    int    `json:"accumulate,omitempty"`
-	Checkpointing bool   `json:"checkpointing,omitempty"`
-	Precision     string `json:"precision,omitempty"`
-	Seed          uint64 `json:"seed"`
-}
-
 // PPO configures reinforcement learning against a preference model (paper,
 // section 4.1 and appendix B.1). What the paper does not state is taken from
 // Stiennon et al. 2020, B.1, and said at the field.
@@ -243,11 +167,13 @@ type PPO struct {
 // and a small district of it, learnt in a minute. With PagesOf behind the name,
 // as in "synth-small-pages", a language model reads documents of several
 // dialogues whose answers share an author, so that what it has read tells it who
-// is writing. A seed may follow a colon, as in "synth:7"; without one it is 0.
+// is writing; with ForumOf, as in "synth-forum", a preference model reads ranked
+// answers of a forum. A seed may follow a colon, as in "synth:7"; without one it is 0.
 const (
 	Synth      = "synth"
 	SynthSmall = "synth-small"
 	PagesOf    = "-pages"
+	ForumOf    = "-forum"
 )
 
 // Synthetic reports whether data names a synthetic world rather than files.
@@ -256,11 +182,17 @@ func Synthetic(data string) bool {
 	return kind == Synth || kind == SynthSmall
 }
 
-// World returns the name of the synthetic world in data, without seed and
-// PagesOf, or the part before the colon where there is none.
+// World returns the name of the synthetic world in data, without seed, PagesOf and
+// ForumOf, or the part before the colon where there is none.
 func World(data string) string {
 	kind, _, _ := strings.Cut(data, ":")
-	return strings.TrimSuffix(kind, PagesOf)
+	return strings.TrimSuffix(strings.TrimSuffix(kind, PagesOf), ForumOf)
+}
+
+// Forum reports whether data names ranked answers of a synthetic forum.
+func Forum(data string) bool {
+	kind, _, _ := strings.Cut(data, ":")
+	return Synthetic(data) && strings.HasSuffix(kind, ForumOf)
 }
 
 // Pages reports whether data names documents of several dialogues.
@@ -338,30 +270,6 @@ func (c LM) filledFrom() LM {
 }
 
 // Filled returns the configuration with every field that zero leaves to Size
-// set. Data, Context and Planned may stay zero: the LM run and the number of
-// pairs decide them when the run is created.
-func (c PM) Filled() PM {
-	fill(&c.Size, c.Size, same(Default))
-	if Synthetic(c.Data) {
-		fill(&c.Rows, c.Size, [3]int{600, 24000, 100000})
-		fill(&c.HeldOut, c.Size, same(0.2))
-	}
-	if c.Data != "" {
-		fill(&c.HeldOut, c.Size, same(0.1))
-	}
-	fill(&c.Batch, c.Size, [3]int{16, 32, 32})
-	if Synthetic(c.Data) {
-		fill(&c.LearningRate, c.Size, [3]float64{3e-3, 3e-3, 5e-4})
-	}
-	fill(&c.LearningRate, c.Size, [3]float64{1e-3, 5e-4, 1e-4})
-	fill(&c.Warmup, c.Size, [3]int{2, 10, 50})
-	fill(&c.ClipNorm, c.Size, same(1.0))
-	fill(&c.PMCoef, c.Size, same(1.0))
-	fill(&c.Accumulate, c.Size, same(1))
-	return c
-}
-
-// Filled returns the configuration with every field that zero leaves to Size
 // set. Data may stay zero: the PM run decides it when the run is created.
 func (c PPO) Filled() PPO {
 	fill(&c.Size, c.Size, same(Default))
@@ -412,11 +320,26 @@ func (f *faults) size(s Size) {
 	f.want(s == "" || slices.Contains(Sizes(), s), "Size", fmt.Sprintf("%q", s), "one of "+strings.Join(names, ", "))
 }
 
+func (f *faults) oneOf(value, field string, choices ...string) {
+	f.want(slices.Contains(choices, value), field, fmt.Sprintf("%q", value), "one of "+strings.Join(choices, ", "))
+}
+
+// shares checks named shares and returns their sum.
+func (f *faults) shares(field string, list []Share) (sum float64) {
+	for i, s := range list {
+		f.want(s.Data != "", fmt.Sprintf("%s[%d].Data", field, i), `""`, "a name")
+		f.want(s.Weight > 0, fmt.Sprintf("%s[%d].Weight", field, i), s.Weight, "> 0")
+		sum += s.Weight
+	}
+	return sum
+}
+
 // Validate reports every field out of range. Call it on a filled configuration.
 func (c LM) Validate() error {
 	f := faults{stage: "lm"}
 	f.size(c.Size)
 	f.want(c.Data != "", "Data", `""`, `"synth", "synth-small", "hh-rlhf" or a path`)
+	f.want(!Forum(c.Data), "Data", c.Data, "transcripts or text: a forum's ranked answers are for preference models")
 	f.want(c.Rows >= 0, "Rows", c.Rows, ">= 0")
 	f.want(c.HeldOut > 0 && c.HeldOut < 1, "HeldOut", c.HeldOut, "in (0, 1)")
 	if c.From == "" {
@@ -436,12 +359,7 @@ func (c LM) Validate() error {
 		f.want(c.Context == 0 || c.Context >= 8, "Context", c.Context, ">= 8, or 0 for the model's, at most 256")
 		f.want(c.Planned > 0 || c.Planned == Untrained, "Planned", c.Planned, "> 0, or Untrained")
 	}
-	sum := 0.0
-	for i, m := range c.Mix {
-		f.want(m.Data != "", fmt.Sprintf("Mix[%d].Data", i), `""`, "the name of a corpus, as Data takes it")
-		f.want(m.Weight > 0, fmt.Sprintf("Mix[%d].Weight", i), m.Weight, "> 0")
-		sum += m.Weight
-	}
+	sum := f.shares("Mix", c.Mix)
 	f.want(sum < 1, "the sum of Mix's weights", sum, "< 1: Data has the rest")
 	f.want(c.Batch > 0, "Batch", c.Batch, "> 0")
 	f.want(c.Accumulate >= 0 && c.Batch%max(c.Accumulate, 1) == 0, "Accumulate", c.Accumulate, fmt.Sprintf("a divisor of Batch (%d)", c.Batch))
@@ -449,22 +367,6 @@ func (c LM) Validate() error {
 	f.want(c.LearningRate > 0, "LearningRate", c.LearningRate, "> 0")
 	f.want(c.Warmup >= 0, "Warmup", c.Warmup, ">= 0")
 	f.want(c.WeightDecay >= 0, "WeightDecay", c.WeightDecay, ">= 0")
-	f.want(c.ClipNorm > 0, "ClipNorm", c.ClipNorm, "> 0")
-	return f.err()
-}
-
-// Validate reports every field out of range. Call it on a filled configuration.
-func (c PM) Validate() error {
-	f := faults{stage: "pm"}
-	f.size(c.Size)
-	f.want(c.LM != "", "LM", `""`, "the name of a language-model run")
-	f.want(c.Rows >= 0, "Rows", c.Rows, ">= 0")
-	f.want(c.HeldOut >= 0 && c.HeldOut < 1, "HeldOut", c.HeldOut, "in [0, 1)")
-	f.want(c.Batch > 0, "Batch", c.Batch, "> 0")
-	f.want(c.Context == 0 || c.Context >= 8, "Context", c.Context, ">= 8, or 0 for the LM's")
-	f.want(c.Planned >= 0, "Planned", c.Planned, ">= 0")
-	f.want(c.LearningRate > 0, "LearningRate", c.LearningRate, "> 0")
-	f.want(c.Warmup >= 0, "Warmup", c.Warmup, ">= 0")
 	f.want(c.ClipNorm > 0, "ClipNorm", c.ClipNorm, "> 0")
 	return f.err()
 }

@@ -67,6 +67,9 @@ type LMRun interface {
 	Chat(turns []Turn, o Sampling) iter.Seq2[string, error]
 	// Read returns what the model expected at every token of a text.
 	Read(text string) ([]Token, error)
+	// LogP returns log p(response | prompt) of each transcript, in nats, its end
+	// token included. A Prompt that is Assistant alone asks no question.
+	LogP(ts []Transcript) ([]float64, error)
 	// Evaluate returns the loss on held-out transcripts of the run's own data,
 	// EvaluateOn that on other data (at most rows of it, 0: all), named as in LM.Data.
 	Evaluate() (LMEval, error)
@@ -78,8 +81,12 @@ type PMRun interface {
 	Run
 	// Score returns the model's score of each transcript's response.
 	Score(ts []Transcript) ([]float64, error)
-	// Evaluate measures the model on the held-out comparisons.
+	// Evaluate measures the model on the held-out comparisons of the run's own data,
+	// EvaluateOn on other data (at most rows of it, 0: all), named as in PM.Data.
+	// Comparisons of conversations that the model was trained on are left out, and
+	// Notes says how many.
 	Evaluate() (PMEval, error)
+	EvaluateOn(data string, rows int) (PMEval, error)
 	// Comparisons returns up to n held-out comparisons, for the eye.
 	Comparisons(n int) ([]Comparison, error)
 }
@@ -130,12 +137,16 @@ type DataInfo struct {
 	Odd  []Odd `json:"odd,omitempty"`
 }
 
-// Odd counts the rows that were left out for one reason.
+// Odd counts the rows that were left out for one reason; Where names the first
+// OddShown of them.
 type Odd struct {
 	Reason string   `json:"reason"`
 	Rows   int      `json:"rows"`
 	Where  []string `json:"where,omitempty"`
 }
+
+// OddShown is how many rows an Odd names.
+const OddShown = 5
 
 // A Point is what one step measured, by standard name (see Glossary).
 type Point struct {
@@ -242,8 +253,19 @@ type PMEval struct {
 	// labellers' noise leaves attainable; only the synthetic world knows them.
 	Gold  *Accuracy `json:"gold,omitempty"`
 	Bayes float64   `json:"bayes,omitempty"`
+	// Words is what bags of words have that were trained on the same comparisons, one
+	// for each tranche; only files have it.
+	Words *Rival `json:"words,omitempty"`
 	// Notes says what was left out and why.
 	Notes []string `json:"notes,omitempty"`
+}
+
+// A Rival is another scorer of the same comparisons. Difference is the model's
+// accuracy less its own, SE that difference's standard error over conversations.
+type Rival struct {
+	Accuracy   Accuracy `json:"accuracy"`
+	Difference float64  `json:"difference"`
+	SE         float64  `json:"se"`
 }
 
 // A Threshold is the accuracy among the pairs whose scores are both above Above.

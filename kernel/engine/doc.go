@@ -22,7 +22,8 @@
 //	POST   /v1/{kind}/{name}/train      to the planned number         device, stream
 //	POST   /v1/{lm,ppo}/{name}/sample                                 device
 //	POST   /v1/{lm,pm}/{name}/evaluate                                device
-//	POST   /v1/lm/{name}/evaluate-on    on other data                 device
+//	POST   /v1/{lm,pm}/{name}/evaluate-on  on other data              device
+//	POST   /v1/lm/{name}/logp           log p of responses            device
 //	POST   /v1/lm/{name}/read           text → []rlhf.Token           device
 //	POST   /v1/lm/{name}/stream         a response piece by piece     device, stream
 //	POST   /v1/lm/{name}/chat           the same by a chat template   device, stream

@@ -52,6 +52,9 @@ func (s *server) handler() http.Handler {
 	mux.HandleFunc("POST /v1/lm/{name}/read", onRun(s, "reading", lm, func(r rlhf.LMRun, q wire.Text) ([]rlhf.Token, error) {
 		return r.Read(q.Text)
 	}))
+	mux.HandleFunc("POST /v1/lm/{name}/logp", onRun(s, "scoring", lm, func(r rlhf.LMRun, q wire.Score) ([]float64, error) {
+		return r.LogP(q.Transcripts)
+	}))
 	mux.HandleFunc("POST /v1/lm/{name}/stream", stream(s, "lm", "sampling", lm, func(r rlhf.LMRun, q wire.Text) (stretch, error) {
 		return writing(r.Stream(q.Text, q.Sampling))
 	}))
@@ -63,6 +66,9 @@ func (s *server) handler() http.Handler {
 	}))
 	mux.HandleFunc("POST /v1/pm/{name}/evaluate", onRun(s, "evaluation", pm, func(r rlhf.PMRun, _ none) (rlhf.PMEval, error) {
 		return r.Evaluate()
+	}))
+	mux.HandleFunc("POST /v1/pm/{name}/evaluate-on", onRun(s, "evaluation", pm, func(r rlhf.PMRun, q wire.Corpus) (rlhf.PMEval, error) {
+		return r.EvaluateOn(q.Data, q.Rows)
 	}))
 	mux.HandleFunc("POST /v1/pm/{name}/comparisons", onRun(s, "comparisons", pm, func(r rlhf.PMRun, q wire.Count) ([]rlhf.Comparison, error) {
 		return r.Comparisons(q.N)

@@ -118,6 +118,7 @@ func exercise(l rlhf.Lab) []any {
 			note(text, err)
 		}
 	}
+	note(lmRun.LogP([]rlhf.Transcript{{Prompt: prompt, Response: " Yes."}, {Prompt: prompt, Response: " No, not at all."}}))
 	written("stream", lmRun.Stream("one two three", rlhf.Sampling{TopK: 3}))
 	written("chat", lmRun.Chat([]rlhf.Turn{{Text: "hello there"}}, rlhf.Sampling{TopP: 0.5}))
 	written("chat about nothing", lmRun.Chat(nil, rlhf.Sampling{}))
@@ -140,6 +141,8 @@ func exercise(l rlhf.Lab) []any {
 	stretch("pm steps", pmRun.Steps(2))
 	note(pmRun.Score([]rlhf.Transcript{{Prompt: prompt, Response: " Yes."}, {Prompt: prompt, Response: " No, not at all."}}))
 	note(pmRun.Evaluate())
+	note(pmRun.EvaluateOn("other.jsonl", 7))
+	note(pmRun.EvaluateOn("", 0))
 	note(pmRun.Comparisons(3))
 	note(pmRun.Comparisons(0))
 

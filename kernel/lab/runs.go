@@ -60,6 +60,10 @@ func (r lmRun) Read(text string) ([]rlhf.Token, error) {
 	return ask[[]rlhf.Token](r.s, "reading of "+r.name, "POST", r.path("read"), wire.Text{Text: text})
 }
 
+func (r lmRun) LogP(ts []rlhf.Transcript) ([]float64, error) {
+	return ask[[]float64](r.s, "scoring of "+r.name, "POST", r.path("logp"), wire.Score{Transcripts: ts})
+}
+
 func (r lmRun) Stream(prompt string, o rlhf.Sampling) iter.Seq2[string, error] {
 	return pieces(r.s.events("sampling of "+r.name, r.path("stream"), wire.Text{Text: prompt, Sampling: o}))
 }
@@ -86,6 +90,10 @@ func (r pmRun) Score(ts []rlhf.Transcript) ([]float64, error) {
 
 func (r pmRun) Evaluate() (rlhf.PMEval, error) {
 	return ask[rlhf.PMEval](r.s, "evaluation of "+r.name, "POST", r.path("evaluate"), nil)
+}
+
+func (r pmRun) EvaluateOn(data string, rows int) (rlhf.PMEval, error) {
+	return ask[rlhf.PMEval](r.s, "evaluation of "+r.name, "POST", r.path("evaluate-on"), wire.Corpus{Data: data, Rows: rows})
 }
 
 func (r pmRun) Comparisons(n int) ([]rlhf.Comparison, error) {

@@ -19,6 +19,14 @@
 //	text, err := data.OpenText("corpus.txt", data.TextOptions{HeldOut: 0.01})
 //	rows, err := data.NewStream(text, 1024, seed, encode)
 //
+// # Preferences that nobody was asked for
+//
+// Preference-model pretraining learns from votes. [LoadThreads] makes comparisons
+// of a Stack Exchange dump of any size, [Threads] streams its questions and answers,
+// and [Ranked] and [Binarise] do the same for threads from elsewhere:
+//
+//	cs, report, err := data.LoadThreads("beer.stackexchange.Posts.xml.gz", data.ThreadOptions{})
+//
 // # Layouts
 //
 // A folder is searched for *.jsonl and *.jsonl.gz, in the order of their names.
@@ -43,4 +51,13 @@
 // conversation's first Human turn, since one conversation gives about four rows
 // and each contains the one before it. Labels are taken as released, where those
 // of the harmless tranche are turned over already: chosen is the less harmful.
+//
+// Threads (Askell et al. 2021, section 4 and appendix C): a question and its answer
+// are turns of Human and Assistant, not "Question: ... Answer: ...", since that is
+// what finetuning then reads, and the marks GOOD and BAD stand at the beginning of
+// the response, so that both sides share their prompt. The paper counts upvotes;
+// dumps hold Score, upvotes less downvotes. Which pairs of a question are taken is
+// not stated; [Ranked] says which are here. An accepted answer with a negative Score
+// ranks −1, as the paper's wording has it. Bodies become plain text, a question's
+// behind its title. 1% of the paper's pairs are held out; [Split] does it by question.
 package data

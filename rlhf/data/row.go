@@ -31,7 +31,7 @@ const (
 )
 
 // oddKinds in the order of reports.
-var oddKinds = []Kind{OddEmpty, OddIdentical, OddPrompts, OddHumanLast}
+var oddKinds = []Kind{OddEmpty, OddIdentical, OddPrompts, OddHumanLast, OddOrphan, OddMarker}
 
 // Odd says whether rows of this kind are skipped rather than refused.
 func (k Kind) Odd() bool { return slices.Contains(oddKinds, k) }

@@ -51,6 +51,16 @@ func (h *lmRun) Read(text string) ([]rlhf.Token, error) {
 	return out, err
 }
 
+// LogP implements rlhf.LMRun.
+func (h *lmRun) LogP(ts []rlhf.Transcript) ([]float64, error) {
+	var out []float64
+	err := h.with("scoring with", func(r *loadedRun) (err error) {
+		out, err = h.speaker(r).logP(ts)
+		return err
+	})
+	return out, err
+}
+
 // Stream implements rlhf.LMRun.
 func (h *lmRun) Stream(prompt string, o rlhf.Sampling) iter.Seq2[string, error] {
 	return h.write(func(s speaker) iter.Seq2[string, error] { return s.stream(prompt, o) })

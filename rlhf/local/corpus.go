@@ -25,6 +25,7 @@ type corpus struct {
 	world *synth.World // nil unless synthetic
 	name  string
 	rows  []rlhf.Comparison // files only
+	read  run.DataHash      // what was read and left out; files only
 	notes []string
 	l     *Lab
 }
@@ -51,15 +52,40 @@ func (l *Lab) open(name string, rows int) (*corpus, error) {
 	if err != nil {
 		return nil, err
 	}
-	all, report, err := data.Load(path, data.Options{})
+	var all []rlhf.Comparison
+	var report data.Report
+	if data.IsDump(path) {
+		all, report, err = data.LoadThreads(path, data.ThreadOptions{})
+	} else {
+		all, report, err = data.Load(path, data.Options{})
+	}
 	if err != nil {
 		return nil, err
 	}
 	unique, dropped := data.Dedup(all)
-	// The notes travel into notebooks, so they name files below the data set only.
+	// What is kept travels into notebooks, so it names files below the data set only.
 	parent := filepath.Dir(path) + string(filepath.Separator)
+	for i := range unique {
+		unique[i].Source = strings.TrimPrefix(unique[i].Source, parent)
+	}
 	c.notes = append(c.notes, strings.Split(strings.ReplaceAll(report.String(), parent, ""), "\n")...)
+	c.read.Read = report.Rows
+	leave := func(reason string, where []string) {
+		odd := rlhf.Odd{Reason: reason, Rows: len(where)}
+		for _, w := range where[:min(rlhf.OddShown, len(where))] {
+			odd.Where = append(odd.Where, strings.TrimPrefix(w, parent))
+		}
+		c.read.Odd = append(c.read.Odd, odd)
+	}
+	for _, odd := range report.Odd {
+		leave(string(odd.Kind), odd.Where)
+	}
 	if len(dropped) > 0 {
+		var where []string
+		for _, d := range dropped {
+			where = append(where, d.Source)
+		}
+		leave("duplicate of an earlier row", where)
 		c.notes = append(c.notes, fmt.Sprintf("%d duplicate comparisons dropped", len(dropped)))
 	}
 	c.rows = some(unique, rows)
@@ -83,7 +109,7 @@ func (l *Lab) locate(name string) (string, error) {
 			return path, nil
 		}
 	}
-	return "", fmt.Errorf(`local: Data = %q: no such file or folder, and no data set of that name; want "synth", "hh-rlhf", or the path of a folder or .jsonl(.gz) file`, name)
+	return "", fmt.Errorf(`local: Data = %q: no such file or folder, and no data set of that name; want "synth", "hh-rlhf", or the path of a folder, a .jsonl(.gz) file or a Stack Exchange dump`, name)
 }
 
 // some picks n items, always the same ones of the same list, and keeps their
@@ -133,19 +159,6 @@ func chosen(cs []rlhf.Comparison) []rlhf.Transcript {
 		out[i] = c.Chosen
 	}
 	return out
-}
-
-// comparisons returns what a preference model trains on and is evaluated on.
-func (c *corpus) comparisons(cfg rlhf.PM) (train, held []rlhf.Comparison, info run.DataHash, err error) {
-	rows := c.rows
-	if c.world != nil {
-		rows = c.world.Comparisons(cfg.Rows, run.Seed(cfg.Seed).Stream("synth/comparisons", 0), synth.DefaultCrowd())
-	}
-	train, held = data.Split(rows, cfg.HeldOut, splitSeed)
-	if len(train) == 0 {
-		return nil, nil, info, fmt.Errorf("local: Data = %q: no comparisons to train on", c.name)
-	}
-	return train, held, c.info(rows), nil
 }
 
 // heldOutPrompts is the share of prompts that a policy is compared on, not trained on.

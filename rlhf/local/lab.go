@@ -21,6 +21,7 @@ import (
 	"hhrlhf/rlhf"
 	"hhrlhf/rlhf/internal/gx"
 	"hhrlhf/rlhf/lm"
+	"hhrlhf/rlhf/pm"
 	"hhrlhf/rlhf/run"
 	"hhrlhf/rlhf/tokenizer"
 )
@@ -49,7 +50,7 @@ func Open(o Options) (*Lab, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &host{opt: o, store: store, be: be, device: make(chan struct{}, 1), started: time.Now(), loaded: map[string]any{}}
+	h := &host{opt: o, store: store, be: be, device: make(chan struct{}, 1), started: time.Now(), loaded: map[string]any{}, programs: map[programsKey]*pm.Programs{}}
 	return &Lab{host: h, ctx: context.Background()}, nil
 }
 
@@ -75,6 +76,8 @@ type host struct {
 	waiting int
 	loaded  map[string]any // run name to *lmRun, *pmRun or *ppoRun; touched only under the device token
 	names   []string       // keys of loaded, for Status
+
+	programs map[programsKey]*pm.Programs
 }
 
 // With implements rlhf.Lab.
@@ -204,7 +207,7 @@ func (l *Lab) info(name string) (rlhf.RunInfo, error) {
 		info.Step = points[len(points)-1].Step
 	}
 	for _, d := range m.Data {
-		info.Data = append(info.Data, rlhf.DataInfo{Name: d.Name, Rows: d.Rows, SHA256: d.SHA256})
+		info.Data = append(info.Data, rlhf.DataInfo{Name: d.Name, Rows: d.Rows, SHA256: d.SHA256, Read: d.Read, Odd: d.Odd})
 	}
 	f, err := l.factsOf(name)
 	if err != nil {
@@ -212,7 +215,10 @@ func (l *Lab) info(name string) (rlhf.RunInfo, error) {
 	}
 	info.Planned, info.Params, info.Notes = f.Planned, f.Params, f.Notes
 	if f.Shape != (lm.Shape{}) {
-		info.Params, info.NonEmbedding = f.Shape.Params(), f.Shape.NonEmbedding()
+		info.NonEmbedding = f.Shape.NonEmbedding()
+		if m.Kind != "pm" {
+			info.Params = f.Shape.Params()
+		}
 	}
 	return info, nil
 }
@@ -222,7 +228,11 @@ type facts struct {
 	Planned int      `json:"planned"`
 	Params  int64    `json:"params"`
 	Notes   []string `json:"notes,omitempty"`
-	// Of language models alone:
+	// Of preference models with a frozen trunk alone: the SHA-256 of the trunk's
+	// weights, and the name of the file of its activations.
+	Trunk       string `json:"trunk,omitempty"`
+	Activations string `json:"activations,omitempty"`
+	// Of language models, and the shape of preference models too:
 	Shape    lm.Shape           `json:"shape,omitzero"`
 	Context  int                `json:"context,omitempty"` // tokens of a training row
 	Template tokenizer.Template `json:"template,omitzero"` // of a chat
@@ -258,7 +268,10 @@ func (l *Lab) Remove(name string) error {
 	}
 	defer release()
 	l.unload(name)
-	return l.store.Remove(name)
+	if err := l.store.Remove(name); err != nil {
+		return err
+	}
+	return l.sweepFeatures()
 }
 
 // History implements rlhf.Lab.

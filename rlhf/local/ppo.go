@@ -124,6 +124,9 @@ func (l *Lab) PPO(name string, cfg rlhf.PPO) (rlhf.PPORun, error) {
 			return nil, err
 		}
 		shape := policy.shape
+		if err := l.canValue(cfg, shape); err != nil {
+			return nil, err
+		}
 		if n := cfg.Prompt + cfg.Response; n > shape.Context {
 			return nil, fmt.Errorf("ppo: Prompt + Response = %d tokens, more than the context of %q, %d; lower them or train a language model with a larger Context", n, cfg.Policy, shape.Context)
 		}
@@ -136,6 +139,20 @@ func (l *Lab) PPO(name string, cfg rlhf.PPO) (rlhf.PPORun, error) {
 		return nil, err
 	}
 	return l.OpenPPO(name)
+}
+
+// canValue refuses a preference model that the value function cannot start from.
+func (l *Lab) canValue(cfg rlhf.PPO, policy lm.Shape) error {
+	var p rlhf.PM
+	f, err := l.settings(cfg.PM, "pm", &p)
+	if err != nil {
+		return err
+	}
+	if f.Shape != policy || p.Readout != pm.End {
+		return fmt.Errorf("ppo: the value function starts from PM = %q, which must have the policy's shape and Readout = %q; it has %d layers of width %d and %q, the policy %d of %d",
+			cfg.PM, pm.End, f.Shape.Layers, f.Shape.Width, p.Readout, policy.Layers, policy.Width)
+	}
+	return nil
 }
 
 // fitPrompts encodes prompts into at most width tokens each. A prompt whose last
@@ -194,22 +211,11 @@ func loadPPO(l *Lab, name string, say func(string)) (*loadedRun, error) {
 		return nil, err
 	}
 	say("loading " + cfg.Policy + " and " + cfg.PM)
-	var pmCfg rlhf.PM
-	pr, _, err := l.openKind(cfg.PM, "pm", &pmCfg)
+	scorer, err := l.trainedPM(cfg.PM)
 	if err != nil {
 		return nil, err
 	}
-	pr.Close()
-	scorer, err := l.newPM(cfg.PM, pmCfg)
-	if err != nil {
-		return nil, err
-	}
-	gx.Free(scorer.Weights...)
-	ws := scorer.Shape.ScalarWeights()
-	if scorer.Weights, _, err = l.weightsOf(cfg.PM, "pm", ws); err != nil {
-		return nil, err
-	}
-	value, _, err := l.weightsOf(cfg.PM, "pm", ws)
+	value, err := gx.Clone(scorer.Weights)
 	if err != nil {
 		return nil, err
 	}

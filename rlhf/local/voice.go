@@ -21,6 +21,7 @@ type speaker interface {
 	stream(prompt string, o rlhf.Sampling) iter.Seq2[string, error]
 	chat(turns []rlhf.Turn, o rlhf.Sampling) iter.Seq2[string, error]
 	read(text string) ([]rlhf.Token, error)
+	logP(ts []rlhf.Transcript) ([]float64, error)
 	evaluate() (rlhf.LMEval, error)
 	evaluateOn(data string, rows int) (rlhf.LMEval, error)
 }
@@ -167,6 +168,24 @@ func (v *voice) read(text string) ([]rlhf.Token, error) {
 		for j, id := range p.Top {
 			out[i].Next = append(out[i].Next, rlhf.Guess{ID: id, Piece: v.Tokenizer.Piece(id), LogP: p.LogPs[j], Logit: p.Logits[j]})
 		}
+	}
+	return out, nil
+}
+
+func (v *voice) logP(ts []rlhf.Transcript) ([]float64, error) {
+	passages := func(yield func(Passage, error) bool) {
+		for _, t := range ts {
+			if !yield(Passage{Context: t.Prompt, Text: t.Response, End: true}, nil) {
+				return
+			}
+		}
+	}
+	out := make([]float64, 0, len(ts))
+	for p, err := range v.Predict(passages, 0) {
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, -p.Nats)
 	}
 	return out, nil
 }

@@ -2,6 +2,7 @@ package pm_test
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -17,9 +18,10 @@ func TestJudgeKeepsPairsAndSidesTogether(t *testing.T) {
 	m := model(t, gx.TestBackend(t), 1)
 	cs := comparisons(6)
 	cs[2].Chosen.Response = strings.Repeat("z", 2*m.Context) // does not fit
-	pairs, notes := pm.EncodeAll(m.Tok, cs, m.Context)
-	if len(pairs) != 5 || len(notes) != 1 {
-		t.Fatalf("%d pairs, %q", len(pairs), notes)
+	cs[2].Source = "a.jsonl:3"
+	pairs, left, _ := pm.EncodeAll(m.Tok, cs, m.Context)
+	if len(pairs) != 5 || len(left) != 1 || left[0].Rows != 1 || !slices.Equal(left[0].Where, []string{"a.jsonl:3"}) {
+		t.Fatalf("%d pairs, left out %+v", len(pairs), left)
 	}
 	js, err := m.Judge(cs, pairs)
 	if err != nil {

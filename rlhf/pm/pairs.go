@@ -67,29 +67,37 @@ func Encode(tok tokenizer.Tokenizer, c rlhf.Comparison, context int) (Pair, Fate
 	return p, Whole
 }
 
-// EncodeAll encodes the comparisons that fit. notes says how many do not, and why.
-func EncodeAll(tok tokenizer.Tokenizer, cs []rlhf.Comparison, context int) (pairs []Pair, notes []string) {
-	var fates [MadeEqual + 1]int
+// EncodeAll encodes the comparisons that fit. left counts those that do not, by reason,
+// with the sources of the first few; cut is how many prompts lost their oldest turns.
+func EncodeAll(tok tokenizer.Tokenizer, cs []rlhf.Comparison, context int) (pairs []Pair, left []rlhf.Odd, cut int) {
+	reasons := map[Fate]string{
+		TooLong:   fmt.Sprintf("the last question and the longer response exceed Context = %d tokens", context),
+		MadeEqual: "both responses are the same tokens",
+	}
+	odd := map[Fate]rlhf.Odd{}
 	for i, c := range cs {
 		p, fate := Encode(tok, c, context)
-		if fates[fate]++; fate <= Cut {
-			p.At = i
-			pairs = append(pairs, p)
+		if fate > Cut {
+			o := odd[fate]
+			o.Reason, o.Rows = reasons[fate], o.Rows+1
+			if len(o.Where) < rlhf.OddShown {
+				o.Where = append(o.Where, c.Source)
+			}
+			odd[fate] = o
+			continue
+		}
+		if fate == Cut {
+			cut++
+		}
+		p.At = i
+		pairs = append(pairs, p)
+	}
+	for _, fate := range []Fate{TooLong, MadeEqual} {
+		if odd[fate].Rows > 0 {
+			left = append(left, odd[fate])
 		}
 	}
-	for _, n := range []struct {
-		fate   Fate
-		format string
-	}{
-		{TooLong, "%d of %d comparisons left out: the last question and the longer response exceed Context = %d tokens"},
-		{MadeEqual, "%d of %d comparisons left out: both responses are the same tokens (Context = %d)"},
-		{Cut, "%d of %d prompts lost their oldest turns to fit Context = %d tokens"},
-	} {
-		if k := fates[n.fate]; k > 0 {
-			notes = append(notes, fmt.Sprintf(n.format, k, len(cs), context))
-		}
-	}
-	return pairs, notes
+	return pairs, left, cut
 }
 
 // windowBatches is how many batches are drawn together and sorted by length.

@@ -100,7 +100,7 @@ func TestLearnsFromLn2(t *testing.T) {
 		}
 	}
 	held := comparisons(400)[256:]
-	pairs, _ := pm.EncodeAll(m.Tok, held, m.Context)
+	pairs, _, _ := pm.EncodeAll(m.Tok, held, m.Context)
 	js, err := m.Judge(held, pairs)
 	if err != nil {
 		t.Fatal(err)
@@ -190,9 +190,9 @@ func TestEncodeKeepsPairsAlike(t *testing.T) {
 		{Chosen: rlhf.Transcript{Prompt: last, Response: strings.Repeat("w", 99)}, Rejected: rlhf.Transcript{Prompt: last, Response: " b"}},
 	}
 	tok := tokenizer.Bytes()
-	pairs, notes := pm.EncodeAll(tok, cs, 96)
-	if len(pairs) != 1 || len(notes) != 2 {
-		t.Fatalf("%d pairs, notes %q", len(pairs), notes)
+	pairs, left, cut := pm.EncodeAll(tok, cs, 96)
+	if len(pairs) != 1 || len(left) != 1 || cut != 1 {
+		t.Fatalf("%d pairs, %d cut, left out %+v", len(pairs), cut, left)
 	}
 	want := tokenizer.EncodePrompt(tok, last)
 	if got := pairs[0].Prompt; !slices.Equal(got, want) {

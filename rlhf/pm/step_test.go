@@ -317,7 +317,7 @@ func TestWeightsScheduleAndCentre(t *testing.T) {
 	cfg.Centre = true
 	centred := model(t, be, 0.5)
 	trained(t, centred, cfg, cs, 4)
-	pairs, _ := pm.EncodeAll(plain.Tok, cs, plain.Context)
+	pairs, _, _ := pm.EncodeAll(plain.Tok, cs, plain.Context)
 	mean := func(m *pm.Model) (mean float64, gaps []float64) {
 		scores, err := m.ScorePairs(pairs)
 		if err != nil {
@@ -345,35 +345,35 @@ func TestWeightsScheduleAndCentre(t *testing.T) {
 func TestFrozen(t *testing.T) {
 	be := gx.TestBackend(t)
 	cs := comparisons(320)
-	train, held := pm.InMemory(cs[:256]), cs[256:]
+	all, held := pm.InMemory(cs), cs[256:]
 	m := modelReading(t, be, 0, pm.EndAndMean)
 	before, err := gx.Values[float32](m.Weights[0])
 	if err != nil {
 		t.Fatal(err)
 	}
 	path := t.TempDir() + "/features"
-	x, err := m.OpenFeatures(path, train)
+	x, err := m.OpenFeatures(path, all)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := x.Read(100); err != nil {
 		t.Fatal(err)
 	}
+	training := make([]int, 256)
+	for i := range training {
+		training[i] = i
+	}
+	if _, err := x.Part(training); err == nil {
+		t.Error("a head on activations that are not all there")
+	}
 	cfg := config()
 	cfg.LearningRate, cfg.WeightDecay = 0.03, 0.01
-	cfg.Planned = 10 * pm.StepsPerEpoch(len(train), cfg.Batch)
-	tr, err := pm.NewHeadTrainer(cfg, m, train, x, stream)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := tr.Step(); err == nil {
-		t.Error("a step on activations that are not all there")
-	}
+	cfg.Planned = 10 * pm.StepsPerEpoch(len(training), cfg.Batch)
 	x.Close()
 	if err := os.Truncate(path, 16*int64(shape.Width)*70+5); err != nil { // in the middle of a pair
 		t.Fatal(err)
 	}
-	if x, err = m.OpenFeatures(path, train); err != nil || x.Done() != 70 {
+	if x, err = m.OpenFeatures(path, all); err != nil || x.Done() != 70 {
 		t.Fatalf("%d pairs in the file that was cut off, want 70 (%v)", x.Done(), err)
 	}
 	defer x.Close()
@@ -382,7 +382,12 @@ func TestFrozen(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if tr, err = pm.NewHeadTrainer(cfg, m, train, x, stream); err != nil {
+	part, err := x.Part(training)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr, err := pm.NewHeadTrainer(cfg, m, part, stream)
+	if err != nil {
 		t.Fatal(err)
 	}
 	for range cfg.Planned {
@@ -394,7 +399,11 @@ func TestFrozen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	scores, err := m.ScorePairs(batch)
+	tokens := make([]pm.Pair, len(batch))
+	for i, p := range batch {
+		tokens[i], _ = pm.Encode(m.Tok, cs[p.At], m.Context)
+	}
+	scores, err := m.ScorePairs(tokens)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -407,10 +416,17 @@ func TestFrozen(t *testing.T) {
 		t.Fatal(err)
 	}
 	rltest.Close(t, "loss on activations and of the model", v["pm/loss"], want, 2e-5)
-	pairs, _ := pm.EncodeAll(m.Tok, held, m.Context)
+	pairs, _, _ := pm.EncodeAll(m.Tok, held, m.Context)
 	js, err := m.Judge(held, pairs)
 	if err != nil {
 		t.Fatal(err)
+	}
+	for i, j := range js {
+		scores, err := x.Scores(len(training) + i)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rltest.Close(t, "scores from the file", scores[:], []float64{j.Chosen, j.Rejected}, 1e-4)
 	}
 	e, err := pm.Measure(js)
 	if err != nil {

@@ -21,7 +21,7 @@ type Trainer struct {
 	model    *Model
 	source   Source
 	order    *order
-	features *Features // of a frozen trunk, else nil
+	features *Part // of a frozen trunk, else nil
 	weights  map[string]float64
 	kind     stepKind
 }
@@ -39,13 +39,15 @@ func NewTrainer(cfg rlhf.PM, m *Model, source Source, stream func(name string, s
 }
 
 // NewHeadTrainer prepares training of m's head on the activations of its trunk, which
-// stays as it is. features are those of source.
-func NewHeadTrainer(cfg rlhf.PM, m *Model, source Source, features *Features, stream func(name string, step int) *rand.Rand) (*Trainer, error) {
-	t, err := newTrainer(cfg, m, source, stream)
+// stays as it is.
+func NewHeadTrainer(cfg rlhf.PM, m *Model, features *Part, stream func(name string, step int) *rand.Rand) (*Trainer, error) {
+	t, err := newTrainer(cfg, m, features, stream)
 	if err != nil {
 		return nil, err
 	}
 	t.features, t.kind.frozen = features, true
+	// The activations stand in for the tokens, which are not needed again.
+	t.order.encode = func(c rlhf.Comparison) (Pair, Fate) { return Pair{Tranche: c.Tranche}, Whole }
 	head, err := gx.Clone(m.Weights[len(m.Weights)-2:])
 	if err != nil {
 		return nil, err
@@ -212,14 +214,7 @@ func (t *Trainer) Adopt() error {
 	if t.State.Updates == 0 {
 		return nil
 	}
-	head, err := t.features.fold(t.model.programs.be, t.State.Params)
-	if err != nil {
-		return err
-	}
-	n := len(t.model.Weights) - 2
-	gx.Free(t.model.Weights[n:]...)
-	copy(t.model.Weights[n:], head)
-	return nil
+	return t.features.Adopt(t.State.Params)
 }
 
 // centreOn is how many training pairs the mean score is taken over.
@@ -229,22 +224,9 @@ const centreOn = 1024
 // differences only, so a score's zero is free (Bai et al. 2022, B.2, subtract the mean
 // over several thousand samples).
 func (t *Trainer) centre() error {
-	n := min(centreOn, t.source.Len())
-	pairs := make([]Pair, n)
-	for i := range pairs {
-		c, err := t.source.At(i * t.source.Len() / n)
-		if err != nil {
-			return err
-		}
-		pairs[i], _ = t.order.encode(c)
-	}
-	scores, err := t.model.ScorePairs(pairs)
+	mean, err := t.meanScore(min(centreOn, t.source.Len()))
 	if err != nil {
 		return err
-	}
-	mean := 0.0
-	for _, s := range scores {
-		mean += (float64(s[0]) + float64(s[1])) / float64(2*n)
 	}
 	bias := &t.State.Params[len(t.State.Params)-1]
 	old, err := gx.Scalar[float32](*bias)
@@ -258,6 +240,35 @@ func (t *Trainer) centre() error {
 	gx.Free(*bias)
 	*bias = shifted
 	return t.Adopt()
+}
+
+// meanScore is the mean score of the responses of n training pairs.
+func (t *Trainer) meanScore(n int) (mean float64, err error) {
+	pairs := make([]Pair, n)
+	for k := range pairs {
+		i := k * t.source.Len() / n
+		if t.features != nil {
+			scores, err := t.features.Scores(t.features.pairs[i])
+			if err != nil {
+				return 0, err
+			}
+			mean += (scores[0] + scores[1]) / float64(2*n)
+			continue
+		}
+		c, err := t.source.At(i)
+		if err != nil {
+			return 0, err
+		}
+		pairs[k], _ = t.order.encode(c)
+	}
+	if t.features != nil {
+		return mean, nil
+	}
+	scores, err := t.model.ScorePairs(pairs)
+	for _, s := range scores {
+		mean += (float64(s[0]) + float64(s[1])) / float64(2*n)
+	}
+	return mean, err
 }
 
 // Rate is the learning rate of step (from 0): linear warm-up to cfg.LearningRate, then

@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"time"
+
+	"hhrlhf/rlhf"
 )
 
 // manifestFormat is raised when a manifest can no longer be read by older code.
@@ -50,6 +52,9 @@ type DataHash struct {
 	SHA256 string `json:"sha256"`          // hexadecimal, of the file's bytes or of what was generated
 	Bytes  int64  `json:"bytes,omitempty"` // size of the file
 	Rows   int    `json:"rows,omitempty"`  // rows used, where that is known
+	// Read counts the rows that were read, Odd those that were left out, by reason.
+	Read int        `json:"read,omitempty"`
+	Odd  []rlhf.Odd `json:"odd,omitempty"`
 }
 
 // HashFile returns the identity of a file, Rows left 0.

@@ -63,20 +63,6 @@ func opensPM(lab func(ctx context.Context, runs string) (*local.Lab, error)) fun
 	}
 }
 
-// errHeldOutOnly says that the lab cannot measure a model on other comparisons.
-var errHeldOutOnly = errors.New("this lab evaluates held-out comparisons only")
-
-// EvaluateOn implements preferenceModel.
-func (p labPM) EvaluateOn(data string, rows int) (rlhf.PMEval, error) {
-	r, ok := p.PMRun.(interface {
-		EvaluateOn(data string, rows int) (rlhf.PMEval, error)
-	})
-	if !ok {
-		return rlhf.PMEval{}, errHeldOutOnly
-	}
-	return r.EvaluateOn(data, rows)
-}
-
 // ScoreBytes implements preferenceModel.
 func (p labPM) ScoreBytes() (int64, error) {
 	info, err := p.Info()

@@ -170,6 +170,9 @@ func printPMEval(w io.Writer, pm, data string, r rlhf.PMEval) error {
 	fmt.Fprintf(&b, "  calibration  ECE %.4f (chance alone: %.4f), %s, Brier %.4f\n", r.ECE, eval.ChanceECE(r.Bins), slope, r.Brier)
 	fmt.Fprintf(&b, "  length       correlation %.3f of score and response length within pairs\n", r.LengthCorr)
 	fmt.Fprintf(&b, "  settled      %.1f %% of the pairs, whose gradient is below 0.01\n", 100*r.ZeroGrad)
+	if w := r.Words; w != nil {
+		fmt.Fprintf(&b, "  bag of words %.3f on %d pairs, trained on the same; the model is better by %.3f ± %.3f (s.e.)\n", w.Accuracy.Value, w.Accuracy.N, w.Difference, w.SE)
+	}
 	for _, note := range r.Notes {
 		fmt.Fprintf(&b, "  note: %s\n", note)
 	}

@@ -194,13 +194,6 @@ func (f pmTrainFlags) config() (c rlhf.PM, err error) {
 	if c.Weights, err = shares("weights", f.weights); err != nil {
 		return c, err
 	}
-	sum := 0.0
-	for _, m := range c.Mix {
-		sum += m.Weight
-	}
-	if len(c.Mix) > 0 && math.Abs(sum-1) > 1e-6 {
-		return c, fmt.Errorf("-mix %q: the shares add up to %v, want 1", f.mix, sum)
-	}
 	return c, c.Filled().Validate()
 }
 

@@ -107,6 +107,19 @@ func (r run) EvaluateOn(data string, rows int) (rlhf.LMEval, error) {
 }
 
 // Read's tokens are the words of the text.
+func (r run) LogP(ts []rlhf.Transcript) ([]float64, error) {
+	done, err := r.l.begin("LogP", r.rec.Info.Name)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	out := make([]float64, len(ts))
+	for i, t := range ts {
+		out[i] = -float64(len(t.Response)) / 3
+	}
+	return out, nil
+}
+
 func (r run) Read(text string) ([]rlhf.Token, error) {
 	done, err := r.l.begin("Read", r.rec.Info.Name)
 	if err != nil {
@@ -205,6 +218,15 @@ func (r pmRun) Evaluate() (rlhf.PMEval, error) {
 		Step: r.rec.Info.Step, All: acc, Tranches: []rlhf.Accuracy{acc}, Gold: &acc, Bayes: 0.9, Loss: 0.6, ECE: 0.02,
 		Bins: []rlhf.Bin{{Lo: 0, Hi: 1, N: 10, Accuracy: 0.6, Predicted: 0.62}},
 	}, nil
+}
+
+func (r pmRun) EvaluateOn(data string, rows int) (rlhf.PMEval, error) {
+	if data == "" {
+		return rlhf.PMEval{}, errors.New(`fake: Data = ""`)
+	}
+	e, err := r.Evaluate()
+	e.All.N = rows
+	return e, err
 }
 
 func (r pmRun) Comparisons(n int) ([]rlhf.Comparison, error) {
