@@ -62,6 +62,7 @@ func ExampleCompare() {
 
 func ExamplePMEval() {
 	show.PMEval(pmEval())
+	show.PMTable(pmEval())
 	// Output:
 	// pairs ranked right  share  95 % interval   pairs
 	// all                 0.742  0.714 to 0.768  1000

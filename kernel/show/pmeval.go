@@ -16,8 +16,8 @@ import (
 // often it ranks a pair right, by tranche with 95 % intervals; whether its
 // confidence is deserved (Bai et al. 2022, figure 9); and, where they were
 // measured, the accuracy by turn (figure 8) and above score thresholds (figure
-// 25). A table says what the single figures mean. Where the labellers' noise is
-// known, a line marks the accuracy that it leaves attainable.
+// 25). Where the labellers' noise is known, a line marks the accuracy that it
+// leaves attainable. [PMTable] has the figures that have no picture.
 func PMEval(e rlhf.PMEval) {
 	m := PM{Eval: e}
 	panels := []*panel{accuracyPanel(e), calibrationPanel([]PM{m})}
@@ -29,8 +29,12 @@ func PMEval(e rlhf.PMEval) {
 	}
 	c := grid(panels...)
 	c.text = pmText(e)
-	show(c.output(""), worth(e).output())
+	show(c.output(""))
 }
+
+// PMTable says what the single figures of an evaluation are and how to read each:
+// loss, slope, calibration error, correlation with length, and what was left out.
+func PMTable(e rlhf.PMEval) { show(worth(e).output()) }
 
 // accuracies are the bars of PMEval, the one to read first first.
 func accuracies(e rlhf.PMEval) []rlhf.Accuracy {
@@ -149,6 +153,9 @@ func worth(e rlhf.PMEval) *table {
 		if e.Gold != nil {
 			row("right order, by the truth", fmt.Sprintf("%.3f", e.Gold.Value), fmt.Sprintf("%.2f of the ceiling", e.Gold.Value/e.Bayes))
 		}
+	}
+	if w := e.Words; w != nil {
+		row("bags of words", fmt.Sprintf("%.3f", w.Accuracy.Value), fmt.Sprintf("trained on the same comparisons, one a tranche; the model is better by %s ± %.3f (s.e.)", minus(w.Difference), w.SE))
 	}
 	if e.SD > 0 {
 		row("scores", minus(e.Mean)+" ± "+number(e.SD)+" s.d.", "only differences of scores mean anything")

@@ -116,7 +116,8 @@ func TestHTMLIsEscaped(t *testing.T) {
 		show.Data(rlhf.DataInfo{Name: hostile, Read: 2, SHA256: hostile, Odd: []rlhf.Odd{{Reason: hostile, Where: []string{hostile}}}})
 		show.HowChosen(show.Choice{Prompt: s.Prompt, A: hostile, B: hostile, GoldA: rlhf.Gold{Why: hostile}, Formula: hostile})
 		show.Agreement([]eval.Agreed{{A: hostile, B: "b" + hostile}})
-		show.PMEval(rlhf.PMEval{Notes: []string{hostile}, Tranches: []rlhf.Accuracy{{Name: hostile}}})
+		show.PMEval(rlhf.PMEval{Tranches: []rlhf.Accuracy{{Name: hostile}}})
+		show.PMTable(rlhf.PMEval{Notes: []string{hostile}, Words: &rlhf.Rival{}})
 		show.Gold([]rlhf.Transcript{tr}, []rlhf.Gold{{Why: hostile}})
 		show.Table([]string{hostile}, [][]any{{hostile, 1.5, errors.New(hostile)}})
 		show.Status(rlhf.Status{Busy: hostile, Dir: hostile})
@@ -310,7 +311,7 @@ func TestPMEvalOfScores(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := catch(t, func() { show.PMEval(e) })
+	got := catch(t, func() { show.PMEval(e); show.PMTable(e) })
 	if len(got) != 2 || got[0].PNG == nil || got[1].HTML == "" {
 		t.Fatalf("%d outputs, want a picture and a table", len(got))
 	}

@@ -48,7 +48,7 @@ func (l *Lab) features(m *pm.Model, t *trial, key string, say func(string)) (*pm
 			}
 			say(text)
 		}
-		if err := x.Read(x.RowsPerCall()); err != nil {
+		if err := x.Read(x.Next()); err != nil {
 			x.Close()
 			return nil, err
 		}

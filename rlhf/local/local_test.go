@@ -356,7 +356,7 @@ func TestErrors(t *testing.T) {
 		{"no such data", func() error { c := lmConfig; c.Data = "nowhere.jsonl"; _, err := l.LM("n", c); return err }, []string{`Data = "nowhere.jsonl"`, "no such file"}},
 		{"bad seed", func() error { c := lmConfig; c.Data = "synth:x"; _, err := l.LM("n", c); return err }, []string{`"synth:x"`, "whole number"}},
 		{"broken line", func() error { c := lmConfig; c.Data = broken; _, err := l.LM("n", c); return err }, []string{broken + ":1"}},
-		{"no trunk", func() error { _, err := l.PM("p", rlhf.PM{LM: "gone"}); return err }, []string{`LM = "gone"`, "no such run"}},
+		{"no trunk", func() error { _, err := l.PM("p", rlhf.PM{LM: "gone"}); return err }, []string{`LM = "gone"`, "neither a run"}},
 		{"untrained trunk", func() error {
 			p, err := l.PM("p", pmConfig)
 			if err != nil {

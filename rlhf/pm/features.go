@@ -24,23 +24,23 @@ type Features struct {
 	file   *os.File
 	order  []int // which pair stands at a place of the file: by length, so that rows are full
 	place  []int // its inverse
+	slots  []int // length of each pair
 	done   int   // pairs in the file
 }
 
 // OpenFeatures opens the file at path, or makes it. Whoever names the file sees to it
 // that it belongs to this trunk, context and source.
 func (m *Model) OpenFeatures(path string, source Source) (*Features, error) {
-	x := &Features{model: m, source: source, place: make([]int, source.Len())}
-	slots := make([]int, source.Len())
-	for i := range slots {
+	x := &Features{model: m, source: source, place: make([]int, source.Len()), slots: make([]int, source.Len())}
+	for i := range x.slots {
 		p, err := x.encode(i)
 		if err != nil {
 			return nil, err
 		}
-		slots[i] = p.slots()
+		x.slots[i] = p.slots()
 		x.order = append(x.order, i)
 	}
-	slices.SortStableFunc(x.order, func(a, b int) int { return cmp.Compare(slots[a], slots[b]) })
+	slices.SortStableFunc(x.order, func(a, b int) int { return cmp.Compare(x.slots[a], x.slots[b]) })
 	for at, i := range x.order {
 		x.place[i] = at
 	}
@@ -109,9 +109,15 @@ func (f *Features) Read(n int) error {
 	return nil
 }
 
-// RowsPerCall is how many rows of the longest pairs one call of the trunk takes: what
-// to Read at a time.
-func (f *Features) RowsPerCall() int { return f.model.rowsPerCall(f.model.Context) }
+// Next is how many of the pairs that come next one call of the trunk takes: what to
+// Read at a time.
+func (f *Features) Next() int {
+	if f.done == len(f.order) {
+		return 0
+	}
+	n := f.model.rowsPerCall(Bucket(f.slots[f.order[f.done]]))
+	return min(n, len(f.order)-f.done)
+}
 
 // at reads the activations of pair i, both sides behind each other.
 func (f *Features) at(i int) ([]float32, error) {
