@@ -50,7 +50,7 @@ func TestPMTrainToScore(t *testing.T) {
 	var done pmTrained
 	decode(t, d.out.String(), &done)
 	if done.Eval.All.N == 0 || done.Eval.Gold == nil || done.Run.Planned != 4 || done.Run.Step != 4 || done.Eval.Step != 4 || done.Seconds <= 0 ||
-		len(done.Run.Data) != 1 || done.Run.Data[0].Rows != 400 || done.Run.Dir != filepath.Join(dir, "judge") {
+		len(done.Run.Data) != 1 || done.Run.Data[0].Rows != 399 || done.Run.Dir != filepath.Join(dir, "judge") {
 		t.Errorf("at the end: %+v", done)
 	}
 	if err := runPM(t, realJudgeDesk(t, dir, ""), "train -name judge -lm base -layers 1 -planned 9"); err == nil || !strings.Contains(err.Error(), "another configuration") {

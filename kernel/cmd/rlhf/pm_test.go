@@ -127,7 +127,7 @@ func TestPMArguments(t *testing.T) {
 		"train -lm m -batch -8":              "Batch = -8, want > 0",
 		"train -lm m -held-out 1":            "HeldOut = 1, want in [0, 1)",
 		"train -lm m -mix a":                 `-mix "a": "a" is not name=number`,
-		"train -lm m -mix a=0.5,b=0.4":       "the shares add up to 0.9, want 1",
+		"train -lm m -mix a=0.5,b=0.4":       "the sum of Mix's shares = 0.9, want 1",
 		"train -lm m -weights a=0":           `-weights "a=0": "a=0" is not name=number above 0`,
 		"train -lm m -weights a=1,b=Inf":     `"b=Inf" is not name=number`,
 		"train -lm m":                        "no lab", // as far as it gets
