@@ -24,7 +24,7 @@ import (
 // "" if it has all it needs.
 func lacks(path, data string) string {
 	switch path {
-	case "01_real_comparisons.ipynb":
+	case "01_real_comparisons.ipynb", "05_preferences.ipynb":
 		if os.Getenv("HHRLHF_DATA") == "" {
 			return "HHRLHF_DATA is not set: it names the folder that holds hh-rlhf/, which this notebook reads"
 		}

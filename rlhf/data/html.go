@@ -1,9 +1,10 @@
 package data
 
 import (
-	"html"
 	"strconv"
 	"strings"
+
+	"golang.org/x/net/html"
 )
 
 // plainText is the text of an HTML fragment as a reader sees it: a blank line
@@ -13,73 +14,22 @@ import (
 // comments go. Markup that is not closed ends the text, as it does in a browser.
 func plainText(s string) string {
 	var w textWriter
-	for s != "" {
-		text, tag, rest := cutTag(s)
-		if w.hidden == "" {
-			w.text(text)
-			w.tag(tag)
-		} else if tag == "/"+w.hidden {
-			w.hidden = ""
-		}
-		s = rest
-	}
-	return w.b.String()
-}
-
-// cutTag cuts s at its first markup. tag is "p" or "/p", in lower case and
-// without attributes, or "" for a comment and at the end.
-func cutTag(s string) (text, tag, rest string) {
-	for from := 0; ; {
-		i := strings.IndexByte(s[from:], '<')
-		if i < 0 {
-			return s, "", ""
-		}
-		i += from
-		after := s[i+1:]
-		name := strings.TrimPrefix(after, "/")
-		switch {
-		case strings.HasPrefix(after, "!--"):
-			_, rest, _ = strings.Cut(after[1:], "-->")
-			return s[:i], "", rest
-		case strings.HasPrefix(after, "!"), strings.HasPrefix(after, "?"):
-			_, rest, _ = strings.Cut(after, ">")
-			return s[:i], "", rest
-		case name != "" && (name[0]|0x20 >= 'a' && name[0]|0x20 <= 'z'):
-			end := tagEnd(after)
-			if end == len(after) {
-				return s[:i], "", ""
+	for z := html.NewTokenizer(strings.NewReader(s)); ; {
+		switch z.Next() {
+		case html.ErrorToken: // the end
+			return w.b.String()
+		case html.TextToken:
+			if w.hidden == "" {
+				w.text(string(z.Text()))
 			}
-			tag = after[:end]
-			if n := strings.IndexAny(tag[1:], " \t\r\n\f/"); n >= 0 {
-				tag = tag[:n+1]
-			}
-			return s[:i], strings.ToLower(tag), after[end+1:]
-		}
-		from = i + 1
-	}
-}
-
-// tagEnd finds the ">" of a tag, passing over values in quotes; len(s) for none.
-func tagEnd(s string) int {
-	value := false // after "="
-	for i := 0; i < len(s); i++ {
-		switch c := s[i]; {
-		case c == '>':
-			return i
-		case value && (c == '"' || c == '\''):
-			n := strings.IndexByte(s[i+1:], c)
-			if n < 0 {
-				return len(s)
-			}
-			i += n + 1
-			value = false
-		case c == '=':
-			value = true
-		case !space(rune(c)):
-			value = false
+		case html.StartTagToken, html.SelfClosingTagToken:
+			name, _ := z.TagName()
+			w.tag(string(name), false)
+		case html.EndTagToken:
+			name, _ := z.TagName()
+			w.tag(string(name), true)
 		}
 	}
-	return len(s)
 }
 
 // space is what HTML takes for white space.
@@ -108,7 +58,6 @@ func (w *textWriter) text(s string) {
 	if s == "" {
 		return
 	}
-	s = html.UnescapeString(s)
 	if w.pre {
 		s = strings.ReplaceAll(s, "\r\n", "\n")
 		if w.head {
@@ -151,13 +100,13 @@ func (w *textWriter) breakLines(n int) {
 	}
 }
 
-func (w *textWriter) tag(tag string) {
-	name, closes := strings.CutPrefix(tag, "/")
+func (w *textWriter) tag(name string, closes bool) {
 	switch {
 	case name == "script" || name == "style":
-		if !closes {
+		if w.hidden = ""; !closes {
 			w.hidden = name
 		}
+	case w.hidden != "":
 	case name == "br":
 		w.breakLines(min(2, w.lines+1))
 	case name == "ul" || name == "ol":
