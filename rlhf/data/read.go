@@ -49,7 +49,7 @@ func Files(path string) (files []File, passed []string, err error) {
 		case p != root && d.IsDir() && (name == "red-team-attempts" || strings.HasPrefix(name, ".")):
 			passed = append(passed, p)
 			return fs.SkipDir
-		case !d.IsDir() && !strings.HasPrefix(name, ".") && trimExt(name) != name:
+		case !d.IsDir() && !strings.HasPrefix(name, ".") && strings.HasSuffix(strings.TrimSuffix(name, ".gz"), ".jsonl"):
 			files = append(files, fileAt(p))
 		}
 		return nil
