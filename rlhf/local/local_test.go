@@ -244,15 +244,16 @@ func TestInterrupt(t *testing.T) {
 	}
 }
 
+// childEnv has a folder of runs, and behind a colon the kind of run to train there.
 const childEnv = "RLHF_LOCAL_TEST_CHILD"
 
 // TestChild is the process that TestKill kills.
 func TestChild(t *testing.T) {
-	dir := os.Getenv(childEnv)
-	if dir == "" {
+	dir, kind, ok := strings.Cut(os.Getenv(childEnv), ":")
+	if !ok {
 		t.Skip("only a child process of TestKill runs this")
 	}
-	r, err := open(t, dir).LM("lm", killConfig())
+	r, err := killed(open(t, dir), kind)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -268,10 +269,16 @@ func TestChild(t *testing.T) {
 	os.Stdout.WriteString("finished\n")
 }
 
-func killConfig() rlhf.LM {
+// killed is the run of a kind that TestKill kills.
+func killed(l *local.Lab, kind string) (rlhf.Run, error) {
+	if kind == "pm" {
+		c := pmConfig
+		c.Planned = 60
+		return l.PM("pm", c)
+	}
 	c := lmConfig
 	c.Planned = 60
-	return c
+	return l.LM("lm", c)
 }
 
 // A process that is killed at random moments loses nothing: the run that is
@@ -281,7 +288,13 @@ func TestKill(t *testing.T) {
 		t.Skip("starts and kills processes for half a minute; -short is set")
 	}
 	a, b := t.TempDir(), t.TempDir()
-	straight, err := open(t, a).LM("lm", killConfig())
+	for _, kind := range []string{"lm", "pm"} { // the second stands on the first
+		t.Run(kind, func(t *testing.T) { testKill(t, a, b, kind) })
+	}
+}
+
+func testKill(t *testing.T, a, b, kind string) {
+	straight, err := killed(open(t, a), kind)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -289,7 +302,7 @@ func TestKill(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 5))
 	for round := 0; ; round++ {
 		cmd := exec.Command(os.Args[0], "-test.run=^TestChild$", "-test.v")
-		cmd.Env = append(os.Environ(), childEnv+"="+b)
+		cmd.Env = append(os.Environ(), childEnv+"="+b+":"+kind)
 		out, err := cmd.StdoutPipe()
 		if err != nil {
 			t.Fatal(err)
@@ -326,7 +339,7 @@ func TestKill(t *testing.T) {
 		}
 		break
 	}
-	same(t, a, b, "lm")
+	same(t, a, b, kind)
 }
 
 func TestErrors(t *testing.T) {

@@ -265,7 +265,7 @@ func TestCheckpointTrunk(t *testing.T) {
 		text.Write(append(line, '\n'))
 	}
 	for i := range 40 {
-		row("Once upon a time there was a girl."+strings.Repeat(" She ran.", i%7), "No."+strings.Repeat(" No.", i%5))
+		row("Once upon a time there was a girl."+strings.Repeat(" She ran.", i%8), "No."+strings.Repeat(" No.", i%5))
 	}
 	row("Same.", "Same.")
 	row("Once upon a time.", "")

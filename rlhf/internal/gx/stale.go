@@ -18,7 +18,18 @@ func checkStale(be compute.Backend) error {
 	if !be.HasSharedBuffers() {
 		return nil // nothing can change in place
 	}
-	const n, k, m = 1792, 512, 128 // a product that XNNPACK takes on; smaller ones it leaves to others
+	// Which products XNNPACK takes on depends on the processor: the first on one Zen 4,
+	// the second on another. Smaller ones it leaves to others.
+	for _, dims := range [][3]int{{1792, 512, 128}, {1024, 1024, 128}} {
+		if err := checkProduct(be, dims[0], dims[1], dims[2]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkProduct multiplies [n, k] by a [k, m] that changes in place.
+func checkProduct(be compute.Backend, n, k, m int) error {
 	product := NewProgram(be, "stale weights check", func(in []*graph.Node) []*graph.Node {
 		return []*graph.Node{graph.Dot(in[0], in[1]).Product()}
 	})
