@@ -127,12 +127,7 @@ func Load(path string, opts Options) ([]rlhf.Comparison, Report, error) {
 		}
 	}
 	slices.Sort(report.Extra)
-	for _, kind := range oddKinds {
-		if where := odd[kind]; len(where) > 0 {
-			report.Odd = append(report.Odd, OddRows{kind, where})
-		}
-	}
-	report.SHA256 = Hash(out)
+	report.account(odd, out)
 	if err != nil {
 		return nil, report, err
 	}
@@ -140,6 +135,16 @@ func Load(path string, opts Options) ([]rlhf.Comparison, Report, error) {
 		return nil, report, fmt.Errorf("data: no comparison in %s (%s); check the path and Options.Part = %q", path, report, opts.Part)
 	}
 	return out, report, nil
+}
+
+// account enters what was left out, by kind, and the hash of what was kept.
+func (r *Report) account(odd map[Kind][]string, kept []rlhf.Comparison) {
+	for _, kind := range oddKinds {
+		if where := odd[kind]; len(where) > 0 {
+			r.Odd = append(r.Odd, OddRows{kind, where})
+		}
+	}
+	r.SHA256 = Hash(kept)
 }
 
 // Hash is the SHA-256, in hexadecimal, of comparisons in their order: tranche,

@@ -164,12 +164,7 @@ func LoadThreads(path string, o ThreadOptions) ([]rlhf.Comparison, Report, error
 			break
 		}
 	}
-	for _, kind := range oddKinds {
-		if where := odd[kind]; len(where) > 0 {
-			report.Odd = append(report.Odd, OddRows{kind, where})
-		}
-	}
-	report.SHA256 = Hash(out)
+	report.account(odd, out)
 	if err != nil {
 		return nil, report, err
 	}
