@@ -54,6 +54,9 @@ func (l *Lab) openTrial(cfg rlhf.PM, tok tokenizer.Tokenizer) (*trial, error) {
 	if len(t.train) < cfg.Batch {
 		return nil, fmt.Errorf("local: Data = %q: %d training comparisons fit, fewer than Batch = %d; give more Rows, a larger Context or a smaller Batch", cfg.Data, len(t.train), cfg.Batch)
 	}
+	if err := weighable(cfg.Weights, t.all); err != nil {
+		return nil, err
+	}
 	t.info.Name, t.info.Rows, t.info.SHA256 = cfg.Data, len(t.all), data.Hash(t.all)
 	return t, nil
 }
@@ -94,6 +97,22 @@ func (l *Lab) drawn(cfg rlhf.PM) (rows []rlhf.Comparison, t *trial, err error) {
 		t.notes = append(t.notes, fmt.Sprintf("%d of %d comparisons used (Rows)", len(rows), len(c.rows)))
 	}
 	return rows, t, nil
+}
+
+// weighable refuses a weight for a tranche that the data does not have.
+func weighable(weights []rlhf.Share, all []rlhf.Comparison) error {
+	var names []string
+	for _, c := range all {
+		if !slices.Contains(names, c.Tranche) {
+			names = append(names, c.Tranche)
+		}
+	}
+	for i, w := range weights {
+		if !slices.Contains(names, w.Data) {
+			return fmt.Errorf("pm: Weights[%d].Data = %q, which is no tranche of the data; there are %q", i, w.Data, names)
+		}
+	}
+	return nil
 }
 
 // harmfulShare is the share of red-team prompts of a mix of the world's tranches.

@@ -240,6 +240,7 @@ func TestPretrainedThenMixed(t *testing.T) {
 	}{
 		"other readout":  {func(c *rlhf.PM) { c.Readout = "end+mean" }, []string{`Readout = "end+mean"`, `"pmp" has "end"`}},
 		"unknown share":  {func(c *rlhf.PM) { c.Mix = []rlhf.Share{{Data: "helpful", Weight: 1}} }, []string{`Mix[0].Data = "helpful"`, "synth-harmless"}},
+		"unknown weight": {func(c *rlhf.PM) { c.Weights = []rlhf.Share{{Data: "harmless", Weight: 2}} }, []string{`Weights[0].Data = "harmless"`, `["synth-helpful"]`}},
 		"shares below 1": {func(c *rlhf.PM) { c.Mix = []rlhf.Share{{Data: synth.TrancheHelpful, Weight: 0.5}} }, []string{"the sum of Mix's shares = 0.5, want 1"}},
 		"layers":         {func(c *rlhf.PM) { c.LM, c.Layers = "lm", 7 }, []string{"Layers = 7", `the 1 of LM = "lm"`}},
 		"frozen and LM":  {func(c *rlhf.PM) { c.Frozen, c.LMCoef = true, 1 }, []string{"LMCoef = 1, want 0 with Frozen"}},
