@@ -129,7 +129,7 @@ func (d Document) identity() string {
 	if d.Prompt == "" {
 		return d.Response
 	}
-	return opening(d.Prompt)
+	return Opening(d.Prompt)
 }
 
 // count accounts for one line of f at byte at.

@@ -16,7 +16,7 @@ import (
 // 50% (§2.3).
 func Split(cs []rlhf.Comparison, heldOut float64, seed uint64) (train, test []rlhf.Comparison) {
 	for _, c := range cs {
-		if side(opening(c.Chosen.Prompt), seed) < heldOut {
+		if side(Opening(c.Chosen.Prompt), seed) < heldOut {
 			test = append(test, c)
 		} else {
 			train = append(train, c)
@@ -25,8 +25,8 @@ func Split(cs []rlhf.Comparison, heldOut float64, seed uint64) (train, test []rl
 	return train, test
 }
 
-// opening is the first Human turn of a prompt.
-func opening(prompt string) string {
+// Opening is the first Human turn of a prompt: what the turns of one conversation share.
+func Opening(prompt string) string {
 	before, _, _ := strings.Cut(prompt, rlhf.Assistant)
 	return before
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 
 	"hhrlhf/rlhf"
 	"hhrlhf/rlhf/data"
@@ -183,13 +182,7 @@ func pick(cs []rlhf.Comparison, at []int) []rlhf.Comparison {
 func (t *trial) openings() map[string]bool {
 	seen := map[string]bool{}
 	for _, i := range t.train {
-		seen[opening(t.all[i])] = true
+		seen[data.Opening(t.all[i].Chosen.Prompt)] = true
 	}
 	return seen
-}
-
-// opening is the first question of a comparison's conversation.
-func opening(c rlhf.Comparison) string {
-	before, _, _ := strings.Cut(c.Chosen.Prompt, rlhf.Assistant)
-	return before
 }

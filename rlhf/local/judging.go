@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"hhrlhf/rlhf"
+	"hhrlhf/rlhf/data"
 	"hhrlhf/rlhf/eval"
 	"hhrlhf/rlhf/pm"
 	"hhrlhf/rlhf/synth"
@@ -67,11 +68,12 @@ func (h *pmRun) EvaluateOn(name string, rows int) (rlhf.PMEval, error) {
 			return err
 		}
 		seen := m.trial.openings()
-		fresh := slices.DeleteFunc(slices.Clone(cs), func(c rlhf.Comparison) bool { return seen[opening(c)] })
+		fresh := slices.DeleteFunc(slices.Clone(cs), func(c rlhf.Comparison) bool { return seen[data.Opening(c.Chosen.Prompt)] })
 		if known := len(cs) - len(fresh); known > 0 {
 			t.notes = append(t.notes, fmt.Sprintf("%d of %d comparisons left out: %s was trained on their conversations", known, len(cs), h.name))
 		}
-		pairs, left, cut := pm.EncodeAll(m.model.Tok, some(fresh, rows), m.model.Context)
+		fresh = some(fresh, rows)
+		pairs, left, cut := pm.EncodeAll(m.model.Tok, fresh, m.model.Context)
 		for _, o := range left {
 			t.notes = append(t.notes, fmt.Sprintf("%d left out: %s", o.Rows, o.Reason))
 		}
@@ -81,7 +83,6 @@ func (h *pmRun) EvaluateOn(name string, rows int) (rlhf.PMEval, error) {
 		if len(pairs) == 0 {
 			return fmt.Errorf("local: Data = %q: of %d comparisons none is left to evaluate %s on: %v", name, len(cs), h.name, t.notes)
 		}
-		fresh = some(fresh, rows)
 		js, err := h.lab.judge(m.model, fresh, pairs)
 		if err != nil {
 			return err

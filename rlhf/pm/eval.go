@@ -20,11 +20,3 @@ func (m *Model) Judge(cs []rlhf.Comparison, pairs []Pair) ([]Judged, error) {
 	}
 	return js, nil
 }
-
-// Measure is [eval.PM]: accuracy, calibration and the rest.
-func Measure(js []Judged) (rlhf.PMEval, error) { return eval.PM(js) }
-
-// Agreement is [eval.Against]: the accuracy of the model's order against another.
-func Agreement(name string, js []Judged, better func(rlhf.Comparison) (chosen, decided bool)) rlhf.Accuracy {
-	return eval.Against(name, js, better)
-}

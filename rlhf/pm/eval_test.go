@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"hhrlhf/rlhf"
+	"hhrlhf/rlhf/eval"
 	"hhrlhf/rlhf/internal/gx"
 	"hhrlhf/rlhf/pm"
 )
@@ -48,8 +49,8 @@ func TestJudgeKeepsPairsAndSidesTogether(t *testing.T) {
 			t.Errorf("pair %d: the sides score within %g: the test cannot tell them apart", i, chosen-rejected)
 		}
 	}
-	a := pm.Agreement("tranche a", js, func(c rlhf.Comparison) (bool, bool) { return true, c.Tranche == "a" })
-	if e, err := pm.Measure(js); err != nil || e.Tranches[0].Value != a.Value || e.Tranches[0].N != a.N || a.Name != "tranche a" {
+	a := eval.Against("tranche a", js, func(c rlhf.Comparison) (bool, bool) { return true, c.Tranche == "a" })
+	if e, err := eval.PM(js); err != nil || e.Tranches[0].Value != a.Value || e.Tranches[0].N != a.N || a.Name != "tranche a" {
 		t.Errorf("agreement %+v, measured %+v, %v", a, e.Tranches, err)
 	}
 }

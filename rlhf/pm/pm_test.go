@@ -11,6 +11,7 @@ import (
 	"github.com/gomlx/compute"
 
 	"hhrlhf/rlhf"
+	"hhrlhf/rlhf/eval"
 	"hhrlhf/rlhf/internal/gx"
 	"hhrlhf/rlhf/lm"
 	"hhrlhf/rlhf/pm"
@@ -105,7 +106,7 @@ func TestLearnsFromLn2(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, err := pm.Measure(js)
+	e, err := eval.PM(js)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,7 +117,7 @@ func TestLearnsFromLn2(t *testing.T) {
 	for i := range js {
 		js[i].Chosen, js[i].Rejected = js[i].Rejected, js[i].Chosen
 	}
-	if flipped, _ := pm.Measure(js); math.Abs(flipped.All.Value+e.All.Value-1) > 1e-9 {
+	if flipped, _ := eval.PM(js); math.Abs(flipped.All.Value+e.All.Value-1) > 1e-9 {
 		t.Errorf("accuracies %v and, labels flipped, %v do not add up to 1", e.All.Value, flipped.All.Value)
 	}
 	if names := []string{e.Tranches[0].Name, e.Tranches[1].Name}; !slices.Equal(names, []string{"a", "b"}) {
@@ -207,7 +208,7 @@ func TestEncodeKeepsPairsAlike(t *testing.T) {
 
 func TestMeasure(t *testing.T) {
 	js := []pm.Judged{{Chosen: 1, Rejected: 0}, {Chosen: 0, Rejected: 2}, {Chosen: 1, Rejected: 1}, {Chosen: 3, Rejected: 0}}
-	e, err := pm.Measure(js)
+	e, err := eval.PM(js)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -219,7 +220,7 @@ func TestMeasure(t *testing.T) {
 	if math.Abs(e.Loss-want) > 1e-12 {
 		t.Errorf("loss %v, want %v", e.Loss, want)
 	}
-	if _, err := pm.Measure(nil); err == nil || !strings.Contains(err.Error(), "HeldOut") {
+	if _, err := eval.PM(nil); err == nil || !strings.Contains(err.Error(), "HeldOut") {
 		t.Errorf("no comparisons: %v", err)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 
 	"hhrlhf/rlhf"
+	"hhrlhf/rlhf/eval"
 	"hhrlhf/rlhf/internal/gx"
 	"hhrlhf/rlhf/internal/rltest"
 	"hhrlhf/rlhf/lm"
@@ -428,7 +429,7 @@ func TestFrozen(t *testing.T) {
 		}
 		rltest.Close(t, "scores from the file", scores[:], []float64{j.Chosen, j.Rejected}, 1e-4)
 	}
-	e, err := pm.Measure(js)
+	e, err := eval.PM(js)
 	if err != nil {
 		t.Fatal(err)
 	}
