@@ -22,6 +22,7 @@ var arrows = map[string][]string{
 	"rlhf/synth":                {"rlhf"},
 	"rlhf/data":                 {"rlhf"},
 	"rlhf/eval":                 {"rlhf"},
+	"rlhf/memory":               {},
 	"rlhf/models":               {"rlhf/data", "rlhf/pjrt"},
 	"rlhf/tokenizer":            {"rlhf"},
 	"rlhf/internal/safetensors": {},
@@ -31,13 +32,13 @@ var arrows = map[string][]string{
 	"rlhf/rl":                   {"rlhf/internal/gx"},
 	"rlhf/internal/fit":         {"rlhf/internal/gx", "rlhf/rl"},
 	"rlhf/lm":                   {"rlhf", "rlhf/internal/gx", "rlhf/internal/fit"},
-	"rlhf/pretrained":           {"rlhf/lm", "rlhf/tokenizer", "rlhf/internal/gx", "rlhf/internal/safetensors"},
+	"rlhf/pretrained":           {"rlhf/lm", "rlhf/memory", "rlhf/tokenizer", "rlhf/internal/gx", "rlhf/internal/safetensors"},
 	"rlhf/sample":               {"rlhf/lm", "rlhf/internal/gx"},
 	"rlhf/pm":                   {"rlhf", "rlhf/data", "rlhf/eval", "rlhf/lm", "rlhf/rl", "rlhf/tokenizer", "rlhf/internal/gx", "rlhf/internal/fit"},
 	"rlhf/distill":              {"rlhf", "rlhf/eval", "rlhf/lm", "rlhf/rl", "rlhf/tokenizer", "rlhf/internal/gx", "rlhf/internal/fit", "rlhf/internal/safetensors"},
-	"rlhf/ppo":                  {"rlhf", "rlhf/lm", "rlhf/rl", "rlhf/sample", "rlhf/tokenizer", "rlhf/internal/gx", "rlhf/internal/fit"}, // not pm: anything that scores will do
+	"rlhf/ppo":                  {"rlhf", "rlhf/lm", "rlhf/memory", "rlhf/rl", "rlhf/sample", "rlhf/tokenizer", "rlhf/internal/gx", "rlhf/internal/fit"}, // not pm: anything that scores will do
 	"rlhf/bench":                {"rlhf", "rlhf/lm", "rlhf/pm", "rlhf/pretrained", "rlhf/sample", "rlhf/tokenizer", "rlhf/internal/gx"},
-	"rlhf/local": {"rlhf", "rlhf/distill", "rlhf/data", "rlhf/eval", "rlhf/synth", "rlhf/tokenizer", "rlhf/run", "rlhf/lm", "rlhf/pretrained", "rlhf/sample", "rlhf/pm", "rlhf/ppo",
+	"rlhf/local": {"rlhf", "rlhf/memory", "rlhf/distill", "rlhf/data", "rlhf/eval", "rlhf/synth", "rlhf/tokenizer", "rlhf/run", "rlhf/lm", "rlhf/pretrained", "rlhf/sample", "rlhf/pm", "rlhf/ppo",
 		"rlhf/internal/gx", "rlhf/internal/fit"},
 }
 
