@@ -17,7 +17,7 @@ const module = "hhrlhf/"
 // arrows lists, for each package of the library, the packages of this module
 // that it may import. The order is that of the stages: imports point one way.
 var arrows = map[string][]string{
-	"rlhf":                      {},
+	"rlhf":                      {"rlhf/memory"},
 	"rlhf/pjrt":                 {},
 	"rlhf/synth":                {"rlhf"},
 	"rlhf/data":                 {"rlhf"},

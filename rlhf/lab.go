@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"iter"
 	"time"
+
+	"hhrlhf/rlhf/memory"
 )
 
 // A Lab makes runs, drives them and answers questions about them. There are two
@@ -124,6 +126,8 @@ type RunInfo struct {
 	Config       json.RawMessage `json:"config"` // filled
 	Data         []DataInfo      `json:"data"`
 	Notes        []string        `json:"notes,omitempty"` // e.g. rows skipped while loading, and why
+	// Memory is what a PPO run will hold, estimated; it prints as a table.
+	Memory memory.Plan `json:"memory,omitempty"`
 }
 
 // DataInfo says which data a run was made from.

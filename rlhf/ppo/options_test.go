@@ -173,11 +173,12 @@ func TestSharedTrunk(t *testing.T) {
 			t.Fatalf("row %d: a head at zero says %v", i, row)
 		}
 	}
+	first := p.Values["loss/value"]
 	for range 30 {
 		_, p = step(t, tr)
 	}
-	if ev := p.Values["value/explained_var"]; ev < 0.05 {
-		t.Errorf("the shared value function explains %.2f of the variance after 31 steps", ev)
+	if last := p.Values["loss/value"]; last > first/2 {
+		t.Errorf("the loss of the shared value function goes from %.3f to %.3f in 31 steps, want it halved", first, last)
 	}
 }
 
@@ -298,7 +299,9 @@ func TestPlants(t *testing.T) {
 			return p.Values["objective/sampler_gap"] < 1e-3 && firstTokens(b) <= 3
 		}},
 		{rlhf.PlantTemperature, func(_ *rlhf.Batch, p rlhf.Point, _ []float32) bool { return p.Values["objective/sampler_gap"] > 0.05 }},
-		{rlhf.PlantPadIsEOS, func(b *rlhf.Batch, _ rlhf.Point, _ []float32) bool { return slices.Contains(b.EOS, true) && !endsCount(b) }},
+		{rlhf.PlantPadIsEOS, func(b *rlhf.Batch, _ rlhf.Point, _ []float32) bool {
+			return slices.Contains(b.EOS, true) && !endsCount(b)
+		}},
 		{rlhf.PlantWrongSign, func(b *rlhf.Batch, _ rlhf.Point, _ []float32) bool {
 			return b.Reward[0][0] != 0 && b.Reward[0][0]*b.KL[0][0] > 0
 		}},
