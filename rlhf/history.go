@@ -57,13 +57,18 @@ func (s series) minus(o series) series {
 }
 
 // noise estimates the standard deviation of a value about the course of the series,
-// from the differences of neighbours (von Neumann): a trend hardly enters it.
+// from the median difference of neighbours, which neither a trend nor a few outliers
+// move: of normal values with deviation σ it is 0.954·σ.
 func (s series) noise() float64 {
-	squares := 0.0
-	for i := 1; i < len(s.x); i++ {
-		squares += (s.x[i] - s.x[i-1]) * (s.x[i] - s.x[i-1])
+	if len(s.x) < 2 {
+		return 0
 	}
-	return math.Sqrt(squares / 2 / float64(max(len(s.x)-1, 1)))
+	diffs := make([]float64, len(s.x)-1)
+	for i := range diffs {
+		diffs[i] = math.Abs(s.x[i+1] - s.x[i])
+	}
+	slices.Sort(diffs)
+	return diffs[len(diffs)/2] / 0.954
 }
 
 // A window is a stretch of a series: its mean, the standard error of that, and the steps.
@@ -76,7 +81,9 @@ type window struct {
 // window returns the values i to j. The spread of few values may be small by luck, so
 // the standard error takes the noise of the whole series where that is larger; a trend
 // within the stretch counts as noise. Both err on the side of caution.
-func (s series) window(i, j int) window {
+func (s series) window(i, j int) window { return s.windowIn(s.noise(), i, j) }
+
+func (s series) windowIn(noise float64, i, j int) window {
 	w := window{n: j - i, from: s.steps[i], to: s.steps[j-1]}
 	n := float64(j - i)
 	for _, v := range s.x[i:j] {
@@ -86,7 +93,7 @@ func (s series) window(i, j int) window {
 	for _, v := range s.x[i:j] {
 		squares += (v - w.mean) * (v - w.mean)
 	}
-	w.se = math.Max(math.Sqrt(squares/math.Max(n-1, 1)), s.noise()) / math.Sqrt(n)
+	w.se = math.Max(math.Sqrt(squares/math.Max(n-1, 1)), noise) / math.Sqrt(n)
 	return w
 }
 
@@ -108,13 +115,13 @@ func (s series) enough() bool { return len(s.x) >= least }
 func (s series) blocks() []window {
 	n := min(max(3, len(s.x)/8), 10)
 	size := len(s.x) / n
-	ws := make([]window, n)
+	ws, noise := make([]window, n), s.noise()
 	for b := range ws {
 		i := b * size
 		if 2*b >= n {
 			i = len(s.x) - (n-b)*size
 		}
-		ws[b] = s.window(i, i+size)
+		ws[b] = s.windowIn(noise, i, i+size)
 	}
 	return ws
 }
