@@ -99,7 +99,7 @@ func overOptimised(h *history) (Finding, bool) {
 func pmGap(h *history) (Finding, bool) {
 	train, test, spread := h.get("objective/score"), h.get("objective/score_test"), h.get("objective/score_std")
 	gap := train.minus(test)
-	if !gap.enough() || !spread.enough() {
+	if len(gap.x) < flatLeast || !spread.enough() {
 		return Finding{}, false
 	}
 	first, last := gap.ends()
@@ -107,7 +107,7 @@ func pmGap(h *history) (Finding, bool) {
 	_, end := test.ends()
 	rose, gained := train.over(last).mean-train.over(first).mean, test.over(last).mean-test.over(first).mean
 	std := spread.over(first).mean
-	opens := above(last, first, 0.25*std) && gained < 0.5*rose
+	opens := above(last, first, 0.25*std) && gained < 0.4*rose
 	falls := above(peak, end, 0.25*std) && train.over(last).mean >= train.over(peak).mean
 	if !opens && !falls {
 		return Finding{}, false

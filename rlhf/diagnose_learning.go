@@ -176,23 +176,36 @@ func rewardFalls(h *history) (Finding, bool) {
 	return f, true
 }
 
-// valueNeverFits wants one stretch in which the value function explains something.
+// valueNeverFits wants one stretch in which the value function explains something, and
+// at the end no values that lie beside the returns on average: those of a value function
+// that stands still stay behind while the score rises, although the scores that it
+// starts from may go on explaining some of the returns' variance.
 func valueNeverFits(h *history) (Finding, bool) {
-	s := h.get("value/explained_var")
+	s, value, returns, spread := h.get("value/explained_var"), h.get("value/mean"), h.get("returns/mean"), h.get("returns/std")
 	if len(s.x) < flatLeast {
 		return Finding{}, false
 	}
-	best := highest(s.blocks())
-	if best.mean-2*best.se > fitLimit {
-		return Finding{}, false
-	}
-	return Finding{
-		Name: "value-never-fits", Severity: Warning, Metrics: []string{s.name, "loss/value", "value/mean", "returns/mean", "value/clipfrac"}, From: s.steps[0], To: s.steps[len(s.steps)-1],
-		Saw: fmt.Sprintf("the value function explains at best %s of the variance of the returns (1 is all, 0 nothing): advantages are as noisy as returns", best),
+	f := Finding{
+		Name: "value-never-fits", Severity: Warning, Metrics: []string{s.name, "loss/value", value.name, returns.name, "value/clipfrac"}, From: s.steps[0], To: s.steps[len(s.steps)-1],
 		Try: []string{
 			"raise ValueLearningRate; set CriticWarmup: 10",
 			"start the value function from the PM (Value: \"own\")",
-			"set NormScore or a larger ValueClip if |value/mean − returns/mean| is large against ValueClip",
+			"set NormScore or a larger ValueClip where values must move by more than ValueClip",
 		},
-	}, true
+	}
+	if best := highest(s.blocks()); best.mean-2*best.se <= fitLimit {
+		f.Saw = fmt.Sprintf("the value function explains at best %s of the variance of the returns (1 is all, 0 nothing): advantages are as noisy as returns", best)
+		return f, true
+	}
+	d := returns.minus(value)
+	if !d.enough() {
+		return Finding{}, false
+	}
+	_, last := d.ends()
+	wide := spread.over(last).mean
+	if _, fit := s.ends(); fit.mean < 0.5 && math.Abs(last.mean) > 0.3*wide && (last.exceeds(0) || last.below(0)) {
+		f.Saw = fmt.Sprintf("the values lie beside the returns: returns − values = %s on average, of a spread of %s; of their variance %s is explained", last, short(wide), short(fit.mean))
+		return f, true
+	}
+	return Finding{}, false
 }

@@ -77,20 +77,30 @@ func lowest(kl series) (window, bool) {
 	return w, w.mean < -0.01 && w.below(0)
 }
 
-// truncatedSampling compares the KL of the samples with quantities that agree with it in
-// expectation if the samples come from π: the exact KL at every token; or, without
-// that, zero, below which no expectation of k1 under π lies.
+// truncatedSampling compares what was sampled with what agrees with it in expectation if
+// the samples come from π: the surprise of the sampled tokens with the entropy, k1 with
+// the exact KL; or, without those, k1 with zero, below which no expectation under π lies.
 func truncatedSampling(h *history) (Finding, bool) {
 	if _, wide, _ := h.gap(); wide {
 		return Finding{}, false // the cause is known: logprobMismatch
 	}
 	kl, exact, k3 := h.get("objective/kl"), h.get("objective/kl_exact"), h.get("objective/kl_k3")
 	f := Finding{
-		Name: "truncated-sampling", Severity: Failure, Metrics: []string{kl.name, "objective/kl_exact", "objective/kl_k3", "objective/sampler_gap"},
+		Name: "truncated-sampling", Severity: Failure, Metrics: []string{"policy/nll", "policy/entropy", kl.name, "objective/kl_exact", "objective/kl_k3"},
 		Try: []string{
 			"sample from the whole distribution: no top-k, no top-p, no smallest length, no banned end token",
 			"leave Temperature at 1 and, if samples must be better than π, rank several of them afterwards",
 		},
+	}
+	entropy := h.get("policy/entropy")
+	if d := entropy.minus(h.get("policy/nll")); d.enough() {
+		w := d.window(0, len(d.x))
+		e := entropy.over(w).mean
+		if w.mean > 0.01+0.1*e && w.exceeds(0) {
+			f.From, f.To = w.from, w.to
+			f.Saw = fmt.Sprintf("the sampled tokens are likelier than tokens of π can be: entropy − mean of −log π = %s nats per token, of an entropy of %s; the tail of the distribution is cut off", w, short(e))
+			return f, true
+		}
 	}
 	if d := kl.minus(exact); len(d.x) >= flatLeast {
 		w := d.window(len(d.x)/4, len(d.x)) // not the start, where both are nearly zero

@@ -40,16 +40,16 @@ func healthy(steps, batch int) art {
 			"objective/kl": line(0, 4.5), "objective/kl_exact": line(0, 4.5), "objective/kl_k3": line(0, 4.4), "objective/kl_per_token": line(0, 0.3), "objective/kl_coef": constant(0.05),
 			"objective/non_score_reward": line(0, -0.225), "objective/sampler_gap": constant(3e-6),
 			"objective/gold_helpful": rise(0, 0.35), "objective/gold_harmless": rise(0.35, 0.95),
-			"policy/entropy": line(0.45, 0.19), "policy/approx_kl": constant(0.002), "policy/clipfrac": constant(0.01), "policy/ratio_max": constant(2),
+			"policy/entropy": line(0.45, 0.19), "policy/nll": line(0.45, 0.19), "policy/approx_kl": constant(0.002), "policy/clipfrac": constant(0.01), "policy/ratio_max": constant(2),
 			"policy/ratio_start": constant(0), "lr": func(u float64) float64 { return 5e-4 * math.Min(1, 0.1+10*u) * (1 - 0.9*u) },
 			"response/length_mean": rise(10, 12), "response/eos_rate": constant(0.98), "response/distinct": line(0.95, 0.7),
-			"value/explained_var": rise(0.1, 0.8),
+			"value/explained_var": rise(0.1, 0.8), "value/mean": rise(-0.7, 1.8), "returns/mean": rise(-0.5, 1.8), "returns/std": rise(2.5, 1.2),
 		},
 		noise: map[string]float64{
 			"objective/score": 2 / root, "objective/score_test": 2 / root, "objective/score_std": 1.4 / root,
 			"objective/kl": 3 / root, "objective/kl_k3": 8 / root, "objective/kl_exact": 1 / root, "objective/kl_per_token": 0.2 / root,
 			"objective/non_score_reward": 0.15 / root, "objective/gold_helpful": 0.7 / root, "objective/gold_harmless": 0.5 / root,
-			"policy/entropy": 0.15 / root, "policy/approx_kl": 0.001, "policy/clipfrac": 0.005, "policy/ratio_max": 1,
+			"policy/entropy": 0.15 / root, "policy/nll": 0.3 / root, "value/mean": 1 / root, "returns/mean": 1.8 / root, "returns/std": 0.8 / root, "policy/approx_kl": 0.001, "policy/clipfrac": 0.005, "policy/ratio_max": 1,
 			"response/length_mean": 4 / root, "response/eos_rate": 0.14 / root, "response/distinct": 0.3 / root, "value/explained_var": 0.15,
 		},
 	}
@@ -152,7 +152,7 @@ func TestHealthyRunsRaiseNoWarning(t *testing.T) {
 				"no KL":    plain.with("objective/kl", line(0, 0.3)).with("objective/kl_exact", line(0, 0.3)).with("objective/kl_k3", line(0, 0.3)),
 				"longer":   plain.with("response/length_mean", rise(10, 15)),
 				"at once":  plain.with("objective/score", func(u float64) float64 { return 1.9 - 2.4*math.Exp(-30*u) }),
-				"concise":  plain.with("response/length_mean", rise(13, 10)).with("policy/entropy", rise(0.45, 0.1)),
+				"concise":  plain.with("response/length_mean", rise(13, 10)).with("policy/entropy", rise(0.45, 0.1)).with("policy/nll", rise(0.45, 0.1)),
 				"refusing": plain.with("response/distinct", rise(0.9, 0.45)).with("objective/gold_helpful", line(0.3, 0.1)),
 			}
 			for name, a := range arts {
@@ -186,6 +186,7 @@ func TestPlantedFailures(t *testing.T) {
 		{"ratio-not-one", rlhf.Failure, good.with("policy/ratio_start", constant(0.02))},
 		{"logprob-mismatch", rlhf.Failure, good.with("objective/sampler_gap", constant(1.4))},
 		{"logprob-mismatch", rlhf.Failure, good.with("objective/sampler_gap", constant(0.7)).with("objective/kl", line(-1, -3))},
+		{"truncated-sampling", rlhf.Failure, good.with("policy/nll", line(0.33, 0.12))},
 		{"truncated-sampling", rlhf.Failure, good.with("objective/kl", line(0, 6)).with("objective/kl_exact", line(0, 4))},
 		{"truncated-sampling", rlhf.Failure, good.with("objective/kl", line(0, -2)).with("objective/kl_k3", line(0, 9)).without("objective/kl_exact")},
 		{"truncated-sampling", rlhf.Failure, good.with("objective/kl", line(0, -2)).with("objective/kl_k3", line(0, 9)).without("objective/kl_exact", "objective/sampler_gap")},
@@ -216,6 +217,7 @@ func TestPlantedFailures(t *testing.T) {
 		{"eos-never", rlhf.Warning, good.with("response/eos_rate", constant(0.2))},
 		{"value-never-fits", rlhf.Warning, good.with("value/explained_var", constant(0)).noisy("value/explained_var", 0.05)},
 		{"value-never-fits", rlhf.Warning, good.with("value/explained_var", constant(-0.6))},
+		{"value-never-fits", rlhf.Warning, good.with("value/explained_var", constant(0.25)).with("value/mean", rise(-0.7, 0.3))},
 	} {
 		missed := 0
 		for seed := range seeds {

@@ -40,6 +40,7 @@ var glossary = []Term{
 	{"objective/gold_helpful", "mean_b of the gold labeller", "[−1, 1]", "rises", "falls while the score rises: over-optimisation"},
 	{"objective/gold_harmless", "mean_b of the gold labeller", "[−1, 1]", "rises", "falls while the score rises: over-optimisation"},
 	{"policy/entropy", "masked mean of −Σ_v π log π", "nats per token", "slow fall", "near 0: collapse; lower the learning rate"},
+	{"policy/nll", "masked mean of −log π(a_t|s_t) of the sampled tokens", "nats per token", "scatters around policy/entropy, its expectation", "lies below it: the samples do not come from π; top-k, top-p, a low Temperature"},
 	{"policy/approx_kl", "masked mean of k3(π_new, π_old)", "nats per token", "< 0.02", "lower the learning rate or Epochs"},
 	{"policy/clipfrac", "share of tokens with |ρ − 1| > ε", "share", "< 0.2", "lower the learning rate or Epochs"},
 	{"policy/ratio_min", "min over tokens of ρ", "ratio", "> 0.3", "lower the learning rate"},
