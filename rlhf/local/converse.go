@@ -63,6 +63,11 @@ func (m *Model) Continue(prompts [][]int32, g Generation, watch func(done, of in
 		return nil, err
 	}
 	defer release()
+	return m.write(prompts, sample.Seeds(g.Seed, len(prompts)), g, watch)
+}
+
+// write is Continue with seeds of the caller's, who holds the device.
+func (m *Model) write(prompts [][]int32, seeds []uint64, g Generation, watch func(done, of int)) ([]Continuation, error) {
 	smp, err := m.sampler(prompts, g)
 	if err != nil {
 		return nil, err
@@ -74,7 +79,6 @@ func (m *Model) Continue(prompts [][]int32, g Generation, watch func(done, of in
 	if watch == nil {
 		watch = func(int, int) {}
 	}
-	seeds := sample.Seeds(g.Seed, len(prompts))
 	groups := (len(prompts) + generateRows - 1) / generateRows
 	var out []Continuation
 	for start := 0; start < len(prompts); start += generateRows {

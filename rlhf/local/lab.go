@@ -236,6 +236,8 @@ type facts struct {
 	Shape    lm.Shape           `json:"shape,omitzero"`
 	Context  int                `json:"context,omitempty"` // tokens of a training row
 	Template tokenizer.Template `json:"template,omitzero"` // of a chat
+	// Of snapshots alone:
+	Snapshot *origin `json:"snapshot,omitempty"`
 }
 
 const factsFile = "facts.json"

@@ -1,0 +1,202 @@
+package local
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/gomlx/gomlx/core/tensors"
+
+	"hhrlhf/rlhf"
+	"hhrlhf/rlhf/internal/gx"
+	"hhrlhf/rlhf/pm"
+	"hhrlhf/rlhf/run"
+	"hhrlhf/rlhf/sample"
+	"hhrlhf/rlhf/tokenizer"
+)
+
+// BestOf implements rlhf.PMRun.
+func (h *pmRun) BestOf(policy string, prompts []string, k int, o rlhf.Sampling) ([]rlhf.Choice, error) {
+	switch {
+	case k < 1:
+		return nil, fmt.Errorf("local: BestOf: k = %d, want 1 or more", k)
+	case len(prompts) == 0:
+		return nil, errors.New("local: BestOf: no prompts")
+	}
+	var out []rlhf.Choice
+	err := h.with(fmt.Sprintf("best of %d by", k), func(r *loadedRun) error {
+		v, err := h.lab.candidate(policy, h.name)
+		if err != nil {
+			return err
+		}
+		samples, err := v.several(prompts, k, o)
+		if err != nil {
+			return err
+		}
+		m := r.trainee.(*pmModel)
+		if err := h.lab.scoreSamples(m.model, samples); err != nil {
+			return err
+		}
+		if w := m.trial.world; w != nil {
+			for i, s := range samples {
+				g := w.Judge(rlhf.Transcript{Prompt: s.Prompt, Response: s.Response})
+				samples[i].Gold = &g
+			}
+		}
+		for i, p := range prompts {
+			out = append(out, rlhf.Choose(p, samples[i*k:(i+1)*k:(i+1)*k]))
+		}
+		return nil
+	})
+	return out, err
+}
+
+// candidate returns the voice of the policy of that name, whose rules must be those of
+// the preference model judge. The caller holds the device.
+func (l *Lab) candidate(name, judge string) (*voice, error) {
+	m, err := l.manifest(name)
+	found := err == nil
+	if !found && run.CheckName(name) == nil && !errors.Is(err, run.ErrNotFound) {
+		return nil, err
+	}
+	var v *voice
+	template := tokenizer.TemplateHash()
+	if found {
+		template = m.Template
+		v, err = l.voiceOf(name, m.Kind)
+	} else {
+		v, err = l.visitor(name)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("local: BestOf: policy %q: %w", name, err)
+	}
+	by, err := l.manifest(judge)
+	if err != nil {
+		return nil, err
+	}
+	if err := sameRules(name, v.Tokenizer.Hash(), template, judge, by.Tokenizer, by.Template); err != nil {
+		return nil, err
+	}
+	v.in(l)
+	return v, nil
+}
+
+// voiceOf loads a run for its voice.
+func (l *Lab) voiceOf(name, kind string) (*voice, error) {
+	var b *base
+	if kind == "ppo" {
+		h, err := l.OpenPPO(name)
+		if err != nil {
+			return nil, err
+		}
+		b = &h.(*ppoRun).base
+	} else {
+		h, err := l.OpenLM(name)
+		if err != nil {
+			return nil, err
+		}
+		b = &h.(*lmRun).base
+	}
+	r, err := b.loaded(func(string) {})
+	if err != nil {
+		return nil, err
+	}
+	switch t := r.trainee.(type) {
+	case *ppoModel:
+		return t.talk, nil
+	case *distillModel:
+		return t.voice, nil
+	default:
+		return t.(*lmModel).voice, nil
+	}
+}
+
+// A visitor is a checkpoint that stays loaded as runs do, so that its sampler is
+// compiled once.
+type visitor struct{ *voice }
+
+func (v visitor) close() { gx.Free(v.live()...) }
+
+func (l *Lab) visitor(name string) (*voice, error) {
+	m, err := l.OpenModel(name)
+	if err != nil {
+		return nil, err
+	}
+	key := "checkpoint " + m.Path // the name of no run
+	l.mu.Lock()
+	v, ok := l.loaded[key].(visitor)
+	l.mu.Unlock()
+	if ok {
+		return v.voice, nil
+	}
+	var weights []*tensors.Tensor
+	if weights, err = m.Weights(); err != nil {
+		return nil, err
+	}
+	g := &language{name: name, shape: m.Shape, tok: m.Tokenizer, template: m.Template, context: m.Shape.Context}
+	v = visitor{l.newVoice(name, g, func() []*tensors.Tensor { return weights })}
+	l.keep(key, v)
+	return v.voice, nil
+}
+
+// several writes k responses to each prompt, those of a prompt one after the other.
+// Sample j of prompt i has a seed of its own, which is the same whatever k and the other prompts are.
+func (v *voice) several(prompts []string, k int, o rlhf.Sampling) ([]rlhf.Sample, error) {
+	var rows [][]int32
+	var seeds []uint64
+	longest := 0
+	for i, seed := range sample.Seeds(o.Seed, len(prompts)) {
+		ids, err := v.prompt(prompts[i], o.MaxTokens)
+		if err != nil {
+			return nil, fmt.Errorf("local: BestOf: prompt %d: %w", i, err)
+		}
+		longest = max(longest, len(ids))
+		rows, seeds = append(rows, slices.Repeat([][]int32{ids}, k)...), append(seeds, sample.Seeds(seed, k)...)
+	}
+	n := len(rows)
+	for len(rows) < generateRows { // the number of rows is a compiled shape, and rounds otherwise
+		rows, seeds = append(rows, rows[0]), append(seeds, seeds[0])
+	}
+	written, err := v.write(rows, seeds, v.generation(o, longest), func(done, of int) {
+		v.lab.say(fmt.Sprintf("writing %d × %d responses with %s: token %d of at most %d", len(prompts), k, v.Name, done, of))
+	})
+	if err != nil {
+		return nil, err
+	}
+	out := make([]rlhf.Sample, n)
+	for r, w := range written[:n] {
+		out[r] = rlhf.Sample{Prompt: prompts[r/k], Response: w.Text, Tokens: w.Tokens, EOS: w.Ended}
+	}
+	return out, nil
+}
+
+// scoreSamples sets the scores, as pm.Model.Score gives them. Responses of one text to
+// one prompt are scored once: a row's place in a call shows in the last digits, and
+// they must be equal. An interrupt ends it between two parts.
+func (l *Lab) scoreSamples(m *pm.Model, samples []rlhf.Sample) error {
+	at := map[rlhf.Transcript]int{}
+	var distinct []rlhf.Transcript
+	for _, s := range samples {
+		t := rlhf.Transcript{Prompt: s.Prompt, Response: s.Response}
+		if _, ok := at[t]; !ok {
+			at[t] = len(distinct)
+			distinct = append(distinct, t)
+		}
+	}
+	var scores []float32
+	for part := range slices.Chunk(distinct, 2*judgedAtOnce) {
+		if err := l.ctx.Err(); err != nil {
+			return fmt.Errorf("local: scoring responses: %w", err)
+		}
+		l.say(fmt.Sprintf("scoring %d responses: %d done", len(distinct), len(scores)))
+		s, err := m.Score(part)
+		if err != nil {
+			return err
+		}
+		scores = append(scores, s...)
+	}
+	for i, s := range samples {
+		samples[i].Score = float64(scores[at[rlhf.Transcript{Prompt: s.Prompt, Response: s.Response}]])
+	}
+	return nil
+}
