@@ -78,12 +78,13 @@ func BestOfMean(scores, values []float64, n int) (float64, error) {
 	return mean, nil
 }
 
-// A BestOfPoint is best-of-N measured over prompts.
-type BestOfPoint struct {
-	N         int
-	KL        float64 // of [BestOfKL], nats per response
+// An Optimised policy is what a policy that was optimised is worth, and how far that has
+// taken it from where it began.
+type Optimised struct {
+	N         int     // of best-of-N; 0 for a trained policy
+	KL        float64 // nats per response: [BestOfKL], or measured on the samples
 	Mean      float64 // of the value
-	Low, High float64 // 95 % interval, over prompts
+	Low, High float64 // 95 % interval of Mean, over prompts
 }
 
 // bestOfResamples is how many bootstrap resamples an interval is made of.
@@ -94,12 +95,12 @@ const bestOfResamples = 2000
 // worth; nil is its score. The interval is the percentile bootstrap over prompts, which
 // are what is independent; equal input gives equal intervals. One prompt has no interval:
 // Low and High are then the mean.
-func BestOf(choices []rlhf.Choice, value func(rlhf.Sample) float64, ns ...int) ([]BestOfPoint, error) {
+func BestOf(choices []rlhf.Choice, value func(rlhf.Sample) float64, ns ...int) ([]Optimised, error) {
 	if len(choices) == 0 {
 		return nil, fmt.Errorf("eval: best of n: no prompts")
 	}
 	if value == nil {
-		value = func(s rlhf.Sample) float64 { return s.Score }
+		value = score
 	}
 	scores, values := make([][]float64, len(choices)), make([][]float64, len(choices))
 	for p, c := range choices {
@@ -107,7 +108,7 @@ func BestOf(choices []rlhf.Choice, value func(rlhf.Sample) float64, ns ...int) (
 			scores[p], values[p] = append(scores[p], s.Score), append(values[p], value(s))
 		}
 	}
-	out := make([]BestOfPoint, len(ns))
+	out := make([]Optimised, len(ns))
 	for i, n := range ns {
 		each, mean := make([]float64, len(choices)), 0.0
 		for p := range choices {
@@ -118,10 +119,32 @@ func BestOf(choices []rlhf.Choice, value func(rlhf.Sample) float64, ns ...int) (
 			mean += each[p] / float64(len(choices))
 		}
 		low, high := BootstrapInterval(each, 0.95, bestOfResamples, rand.New(rand.NewPCG(0xbe57, uint64(n))))
-		out[i] = BestOfPoint{N: n, KL: BestOfKL(n), Mean: mean, Low: low, High: high}
+		out[i] = Optimised{N: n, KL: BestOfKL(n), Mean: mean, Low: low, High: high}
 	}
 	return out, nil
 }
+
+// Trained is the same of a policy under reinforcement learning, from samples that know
+// their KL, one to each prompt: those of rlhf.BeforeAfter. value is as for [BestOf]; the
+// interval is the normal one.
+func Trained(samples []rlhf.Sample, value func(rlhf.Sample) float64) (Optimised, error) {
+	if len(samples) < 2 {
+		return Optimised{}, fmt.Errorf("eval: %d samples of a trained policy, want 2 or more", len(samples))
+	}
+	if value == nil {
+		value = score
+	}
+	var o Optimised
+	values := make([]float64, len(samples))
+	for i, s := range samples {
+		values[i] = value(s)
+		o.KL += s.KL / float64(len(samples))
+	}
+	o.Mean, o.Low, o.High = MeanInterval(values, Z95)
+	return o, nil
+}
+
+func score(s rlhf.Sample) float64 { return s.Score }
 
 // An ExactBest is best-of-n of a policy that is known in full.
 type ExactBest struct {
