@@ -125,23 +125,19 @@ func BestOf(choices []rlhf.Choice, value func(rlhf.Sample) float64, ns ...int) (
 }
 
 // Trained is the same of a policy under reinforcement learning, from samples that know
-// their KL, one to each prompt: those of rlhf.BeforeAfter. value is as for [BestOf]; the
-// interval is the normal one.
-func Trained(samples []rlhf.Sample, value func(rlhf.Sample) float64) (Optimised, error) {
-	if len(samples) < 2 {
-		return Optimised{}, fmt.Errorf("eval: %d samples of a trained policy, want 2 or more", len(samples))
+// their KL, as many to each prompt as there are: the mean of each.
+func Trained(choices []rlhf.Choice, value func(rlhf.Sample) float64) (Optimised, error) {
+	o, err := BestOf(choices, value, 1)
+	if err != nil {
+		return Optimised{}, err
 	}
-	if value == nil {
-		value = score
+	kl := 0.0
+	for _, c := range choices {
+		for _, s := range c.Samples {
+			kl += s.KL / float64(len(c.Samples)*len(choices))
+		}
 	}
-	var o Optimised
-	values := make([]float64, len(samples))
-	for i, s := range samples {
-		values[i] = value(s)
-		o.KL += s.KL / float64(len(samples))
-	}
-	o.Mean, o.Low, o.High = MeanInterval(values, Z95)
-	return o, nil
+	return Optimised{KL: kl, Mean: o[0].Mean, Low: o[0].Low, High: o[0].High}, nil
 }
 
 func score(s rlhf.Sample) float64 { return s.Score }

@@ -318,18 +318,20 @@ func TestBestOfOnNormalScores(t *testing.T) {
 }
 
 func TestTrained(t *testing.T) {
-	ss := []rlhf.Sample{{Score: 1, KL: 3}, {Score: 2, KL: -1}, {Score: 6, KL: 4}}
-	o, err := eval.Trained(ss, nil)
-	if err != nil || o.N != 0 || o.KL != 2 || o.Mean != 3 {
-		t.Errorf("%+v, %v; want KL 2, mean 3", o, err)
+	cs := []rlhf.Choice{
+		{Samples: []rlhf.Sample{{Score: 1, KL: 3}, {Score: 3, KL: 1}}},
+		{Samples: []rlhf.Sample{{Score: 2, KL: -1}}},
+		{Samples: []rlhf.Sample{{Score: 6, KL: 4}, {Score: 4, KL: 0}}},
 	}
-	half := eval.Z95 * math.Sqrt(7.0/3) // the variance of 1, 2, 6 is 7
-	rltest.Close(t, "interval", []float64{o.Low, o.High}, []float64{3 - half, 3 + half}, 1e-12)
-	if o, err = eval.Trained(ss, func(s rlhf.Sample) float64 { return -s.Score }); err != nil || o.Mean != -3 {
+	o, err := eval.Trained(cs, nil)
+	if err != nil || o.N != 0 || math.Abs(o.KL-1) > 1e-12 || math.Abs(o.Mean-3) > 1e-12 || !(2 <= o.Low && o.Low < 3 && 3 < o.High && o.High <= 5) {
+		t.Errorf("%+v, %v; want KL 1, mean 3 between 2 and 5", o, err)
+	}
+	if o, err = eval.Trained(cs, func(s rlhf.Sample) float64 { return -s.Score }); err != nil || math.Abs(o.Mean+3) > 1e-12 {
 		t.Errorf("%+v, %v; want mean -3", o, err)
 	}
-	if _, err := eval.Trained(ss[:1], nil); err == nil {
-		t.Error("one sample has an interval")
+	if _, err := eval.Trained(nil, nil); err == nil {
+		t.Error("no samples have a mean")
 	}
 }
 

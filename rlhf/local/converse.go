@@ -183,10 +183,7 @@ func (m *Model) sampler(prompts [][]int32, g Generation) (*sample.Sampler, error
 	}
 	opt := sample.Options{Prompt: promptWidth(longest, room), Response: g.maxTokens(), Temperature: g.Temperature,
 		TopK: g.TopK, TopP: g.TopP, EOS: m.stop(g), Pad: m.Tokenizer.Pad()}
-	if m.pool == nil {
-		m.pool = sample.NewPool(m.lab.be, m.Shape)
-	}
-	return m.pool.Sampler(opt)
+	return m.lab.askPrograms(m.Shape).pool.Sampler(opt)
 }
 
 // stop is the token that ends a continuation.

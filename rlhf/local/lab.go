@@ -50,7 +50,7 @@ func Open(o Options) (*Lab, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &host{opt: o, store: store, be: be, device: make(chan struct{}, 1), started: time.Now(), loaded: map[string]any{}, programs: map[programsKey]*pm.Programs{}}
+	h := &host{opt: o, store: store, be: be, device: make(chan struct{}, 1), started: time.Now(), loaded: map[string]any{}, programs: map[programsKey]*pm.Programs{}, asking: map[lm.Shape]*askPrograms{}}
 	return &Lab{host: h, ctx: context.Background()}, nil
 }
 
@@ -78,6 +78,7 @@ type host struct {
 	names   []string       // keys of loaded, for Status
 
 	programs map[programsKey]*pm.Programs
+	asking   map[lm.Shape]*askPrograms
 }
 
 // With implements rlhf.Lab.
