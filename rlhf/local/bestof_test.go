@@ -189,15 +189,40 @@ func refusesBestOf(t *testing.T, l *local.Lab, p rlhf.PMRun) {
 			}
 		}
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	stopped, err := l.With(ctx).OpenPM("pm")
-	if err != nil {
-		t.Fatal(err)
+	// An interrupt ends it wherever it comes: in line, while it writes, before it scores.
+	said := ""
+	for looks := 0; looks < 100; looks++ {
+		stopped, err := l.With(&interrupted{t.Context(), looks}).OpenPM("pm")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = stopped.BestOf("lm", prompts, 4, rlhf.Sampling{MaxTokens: 8})
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, context.Canceled) {
+			t.Fatalf("interrupted after %d looks: %v", looks, err)
+		}
+		said += err.Error() + "\n"
 	}
-	if _, err := stopped.BestOf("lm", prompts, 4, rlhf.Sampling{}); !errors.Is(err, context.Canceled) {
-		t.Errorf("cancelled: %v", err)
+	for _, want := range []string{"best of 4 by pm", "sampling from lm", "scoring responses"} {
+		if !strings.Contains(said, want) {
+			t.Errorf("no interrupt says %q:\n%s", want, said)
+		}
 	}
+}
+
+// interrupted is a context that has ended when it is looked at for the n-th time.
+type interrupted struct {
+	context.Context
+	n int
+}
+
+func (c *interrupted) Err() error {
+	if c.n--; c.n < 0 {
+		return context.Canceled
+	}
+	return nil
 }
 
 // A checkpoint answers a preference model that was made on it, and stays loaded for
