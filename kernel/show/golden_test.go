@@ -65,6 +65,8 @@ var pictures = []struct {
 		show.Against("share of harmless comparisons, %", []show.Sweep{mixes("0.2 M parameters", -0.08), mixes("1 M parameters", -0.04), mixes("3 M parameters", 0)}, show.OfBest)
 	}},
 	{"weights", func() { show.Against("weight λ of the harmless loss", []show.Sweep{weights()}, show.LogX) }},
+	{"climbs", func() { show.Climbs(climbs()...) }},
+	{"climbs_score", func() { show.Climbs(show.Climb{Name: "best of k", Score: climbs()[0].Score}) }},
 	{"distribution", func() { show.Distribution(beforeAfter()) }},
 	{"verdicts", func() {
 		ba := beforeAfter()
@@ -78,6 +80,9 @@ var pictures = []struct {
 			{Name: "1M", Params: 884_736, Loss: 1.97, SE: 0.02},
 			{Name: "3M", Params: 3_145_728, Loss: 1.71, SE: 0.02},
 		})
+	}},
+	{"overlay", func() {
+		show.Overlay([]string{"objective/score", "objective/kl", "response/eos_rate", "response/distinct"}, pasts()...)
 	}},
 	{"lines", func() {
 		show.Lines("KL for three penalties", "step", "KL, nats per response", []show.Series{

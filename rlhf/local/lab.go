@@ -51,7 +51,7 @@ func Open(o Options) (*Lab, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &host{opt: o, store: store, be: be, device: make(chan struct{}, 1), started: time.Now(), loaded: map[string]any{}, programs: map[programsKey]*pm.Programs{}}
+	h := &host{opt: o, store: store, be: be, device: make(chan struct{}, 1), started: time.Now(), loaded: map[string]any{}, programs: map[programsKey]*pm.Programs{}, asking: map[lm.Shape]*askPrograms{}}
 	return &Lab{host: h, ctx: context.Background()}, nil
 }
 
@@ -79,6 +79,7 @@ type host struct {
 	names   []string       // keys of loaded, for Status
 
 	programs map[programsKey]*pm.Programs
+	asking   map[lm.Shape]*askPrograms
 }
 
 // With implements rlhf.Lab.
@@ -238,6 +239,8 @@ type facts struct {
 	Shape    lm.Shape           `json:"shape,omitzero"`
 	Context  int                `json:"context,omitempty"` // tokens of a training row
 	Template tokenizer.Template `json:"template,omitzero"` // of a chat
+	// Of snapshots alone:
+	Snapshot *origin `json:"snapshot,omitempty"`
 }
 
 const factsFile = "facts.json"
