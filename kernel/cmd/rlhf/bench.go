@@ -38,15 +38,20 @@ What is measured (float32, on the backend that GOMLX_BACKEND names):
                  (tokens per second count both sequences in full); 32 sequences of
                  96 tokens scored
   -what sample   32 prompts of 32 tokens, 64 new tokens each, temperature 1
+  -what ppo      an iteration of reinforcement learning on as many: rollout; scoring by
+                 preference model, policy, reference and value function; 16 updates
+                 (4 passes in 4 minibatches) of policy and value function
 
   -tier S        width 128, 4 layers, 4 heads, vocabulary 2048
   -tier M        width 256, 6 layers, 8 heads, vocabulary 4096
-  -model NAME    with -what sample: a pretrained model in place of a tier; reading a
-                 prompt of 512 tokens, and writing 64 in one row and in 16
+  -model NAME    a pretrained model in place of a tier; with -what sample, reading a
+                 prompt of 512 tokens, and writing 64 in one row and in 16; with -what
+                 ppo, 8 prompts of 64 tokens, 64 new tokens each, 4 updates
 
   rlhf bench -what lm
   rlhf bench -what pm -tier M -json
   rlhf bench -what sample -model smollm2
+  rlhf bench -what ppo -tier S
   rlhf bench -what lm -benchfmt -n 10 >> new.txt && benchstat old.txt new.txt
 
 Seconds are the median over samples during which other processes used less than a
@@ -55,7 +60,7 @@ it: processor seconds of this process, tokens per second, seconds of compiling, 
 the peak of resident memory in MiB.`,
 		bind: func(fs *flag.FlagSet) func(context.Context, []string) error {
 			var f benchFlags
-			fs.StringVar(&f.what, "what", "", `"lm", "pm" or "sample" (required)`)
+			fs.StringVar(&f.what, "what", "", `"lm", "pm", "sample" or "ppo" (required)`)
 			fs.StringVar(&f.tier, "tier", "S", "S or M")
 			fs.StringVar(&f.model, "model", "", "`name` of a pretrained model: smollm2, hub:owner/name or a path")
 			fs.IntVar(&f.n, "n", 5, "clean samples wanted")
@@ -73,12 +78,12 @@ the peak of resident memory in MiB.`,
 func (f benchFlags) check() (bench.Tier, error) {
 	tier, err := bench.Named(f.tier)
 	switch {
-	case !slices.Contains([]string{"lm", "pm", "sample"}, f.what):
-		return tier, fmt.Errorf(`bench: -what %q, want "lm", "pm" or "sample"`, f.what)
+	case !slices.Contains([]string{"lm", "pm", "sample", "ppo"}, f.what):
+		return tier, fmt.Errorf(`bench: -what %q, want "lm", "pm", "sample" or "ppo"`, f.what)
 	case err != nil:
 		return tier, err
-	case f.model != "" && f.what != "sample":
-		return tier, errors.New("bench: -model is for -what sample")
+	case f.model != "" && f.what != "sample" && f.what != "ppo":
+		return tier, errors.New("bench: -model is for -what sample and -what ppo")
 	case f.n < 1 || f.most < 0:
 		return tier, fmt.Errorf("bench: -n %d -most %d, want 1 and 0 or more", f.n, f.most)
 	case f.asJSON && f.asBench:
@@ -118,12 +123,16 @@ func runBench(ctx context.Context, f benchFlags, out, lines io.Writer) error {
 	}}
 	var r *bench.Result
 	switch {
+	case f.model != "" && f.what == "ppo":
+		r, err = bench.PPOCheckpoint(ctx, spec, f.model, path, o)
 	case f.model != "":
 		r, err = bench.Checkpoint(ctx, spec, f.model, path, o)
 	case f.what == "lm":
 		r, err = bench.LM(ctx, spec, tier, o)
 	case f.what == "pm":
 		r, err = bench.PM(ctx, spec, tier, o)
+	case f.what == "ppo":
+		r, err = bench.PPO(ctx, spec, tier, o)
 	default:
 		r, err = bench.Sampling(ctx, spec, tier, o)
 	}
