@@ -56,9 +56,8 @@ func TakeLast(x, index *Node) *Node {
 // [B, R, D], are returned for heads that need them.
 func (n *Net) NextLogProbs(tokens, segments *Node, responses int, temperature float64) (logp, logits *Node) {
 	t := tokens.Shape().Dimensions[1]
-	h := n.Hidden(tokens, Positions(segments), CausalBias(segments))
-	h = Slice(h, AxisRange(), AxisRange(t-responses-1, t-1)) // [B, R, D]
-	logits = n.Logits(h)                                     // [B, R, V]
+	h := n.HiddenAt(tokens, Positions(segments), CausalBias(segments), Slots(t-responses-1, t-1)) // [B, R, D]
+	logits = n.Logits(h)                                                                          // [B, R, V]
 	targets := Slice(tokens, AxisRange(), AxisRange(t-responses, t))
 	return LogProbs(logits, targets, temperature), logits
 }

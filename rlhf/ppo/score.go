@@ -122,9 +122,8 @@ func (t *Trainer) evaluateGraph(in []*Node) []*Node {
 // about to write response token r.
 func (t *Trainer) values(weights []*Node, tokens, segments *Node) *Node {
 	net := lm.NewNet(t.shape, weights)
-	h := net.Hidden(tokens, lm.Positions(segments), lm.CausalBias(segments))
 	p := t.cfg.Prompt
-	return net.Scalar(Slice(h, AxisRange(), AxisRange(p-1, p+t.cfg.Response-1)), weights)
+	return net.Scalar(net.HiddenAt(tokens, lm.Positions(segments), lm.CausalBias(segments), lm.Slots(p-1, p+t.cfg.Response-1)), weights)
 }
 
 // check refuses a batch that this phase cannot read, for a batch may come from
