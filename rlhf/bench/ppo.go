@@ -29,14 +29,17 @@ const (
 // PPO measures an iteration of reinforcement learning on 32 prompts of 32 tokens, 64
 // new ones each, with 4 passes in 4 minibatches. Policy, reference, preference model
 // and value function have the tier's shape and random weights. No token ends a row.
+// value is as in [rlhf.PPO]: "own" or "shared".
 //
 // # Beside an implementation by hand in JAX
 //
-// What JAX's sampler returns as the old log-probabilities and values our scoring pass
-// computes anew, as an invariant, and for a value function of its own. So its phase
-// "score" is a pass of reference and preference model; its "score_with_policy_forward"
-// is our work. Its value function is a head on the policy's trunk.
-func PPO(ctx context.Context, backend string, t Tier, o Options) (*Result, error) {
+// The script that we compare with has its value function on the policy's trunk: "shared"
+// is equal work in the update, "own" trains twice the blocks. What its sampler returns
+// as old log-probabilities and values our scoring pass computes anew, as an invariant: its
+// phase "score" has passes of reference and preference model only, and its
+// "score_with_policy_forward" is our work. Its embedding and head are two matrices. Ours
+// also draws the prompts, and computes the entropy and the metrics of a step.
+func PPO(ctx context.Context, backend string, t Tier, value string, o Options) (*Result, error) {
 	be, err := gx.Open(backend)
 	if err != nil {
 		return nil, err
@@ -48,14 +51,14 @@ func PPO(ctx context.Context, backend string, t Tier, o Options) (*Result, error
 	scalar := func() ([]*tensors.Tensor, error) { return lm.Init(be, shape.ScalarWeights(), rng(2)) }
 	r := newResult(be, backend, shape)
 	r.Tier = t.Name
-	cfg := rlhf.PPO{Prompt: t.Prompt, Response: t.NewTokens, Batch: t.Prompts, Minibatches: min(4, t.Prompts), Epochs: 4}
+	cfg := rlhf.PPO{Prompt: t.Prompt, Response: t.NewTokens, Batch: t.Prompts, Minibatches: min(4, t.Prompts), Epochs: 4, Value: value}
 	return r, r.ppo(ctx, be, cfg, shape, tokenizer.Bytes(), decoder, scalar, o)
 }
 
 // PPOCheckpoint measures an iteration on a pretrained model, which stands behind
 // policy, reference, preference model and value function: 8 sequences of 128 tokens,
 // half of them new, one pass in 4 minibatches.
-func PPOCheckpoint(ctx context.Context, backend, name, path string, o Options) (*Result, error) {
+func PPOCheckpoint(ctx context.Context, backend, name, path, value string, o Options) (*Result, error) {
 	be, err := gx.Open(backend)
 	if err != nil {
 		return nil, err
@@ -79,7 +82,7 @@ func PPOCheckpoint(ctx context.Context, backend, name, path string, o Options) (
 	r := newResult(be, backend, m.Shape)
 	r.Model = name
 	half := min(64, m.Shape.Context/2-1)
-	cfg := rlhf.PPO{Prompt: half, Response: half, Batch: 8, Minibatches: 4, Epochs: 1}
+	cfg := rlhf.PPO{Prompt: half, Response: half, Batch: 8, Minibatches: 4, Epochs: 1, Value: value}
 	return r, r.ppo(ctx, be, cfg, m.Shape, m.Tokenizer, decoder, scalar, o)
 }
 
@@ -87,14 +90,17 @@ func PPOCheckpoint(ctx context.Context, backend, name, path string, o Options) (
 // scalar make the weights of policy and reference, and of the models with a scalar head.
 func (r *Result) ppo(ctx context.Context, be compute.Backend, cfg rlhf.PPO, shape lm.Shape, tok tokenizer.Tokenizer,
 	decoder, scalar func() ([]*tensors.Tensor, error), o Options) error {
-	cfg.Policy, cfg.PM, cfg.Planned, cfg.LearningRate, cfg.ValueLearningRate = "policy", "pm", 1000, 1e-5, 1e-5
+	cfg.Policy, cfg.PM, cfg.Data, cfg.Planned, cfg.LearningRate, cfg.ValueLearningRate = "policy", "pm", "prompts", 1000, 1e-5, 1e-5
 	cfg = cfg.Filled()
-	m := ppo.Models{Shape: shape, Tok: endless{tok, int32(shape.Vocab)}}
+	m := ppo.Models{Shape: shape, ValueShape: shape, Tok: endless{tok, int32(shape.Vocab)}}
 	var judge []*tensors.Tensor
 	for _, w := range []struct {
 		to *[]*tensors.Tensor
 		of func() ([]*tensors.Tensor, error)
 	}{{&m.Policy, decoder}, {&m.Reference, decoder}, {&judge, scalar}, {&m.Value, scalar}} {
+		if w.to == &m.Value && cfg.Value == "shared" {
+			continue
+		}
 		var err error
 		if *w.to, err = w.of(); err != nil {
 			return err
@@ -105,17 +111,24 @@ func (r *Result) ppo(ctx context.Context, be compute.Backend, cfg rlhf.PPO, shap
 	if err != nil {
 		return err
 	}
+	m.Scorer = scorer
 	rng := rand.New(rand.NewPCG(3, 0))
 	prompts := make([]ppo.Prompt, 8*cfg.Batch)
 	for i := range prompts {
 		prompts[i].IDs = randomIDs(rng, cfg.Prompt, shape.Vocab)
 	}
 	stream := func(name string, n int) *rand.Rand { return rand.New(rand.NewPCG(uint64(len(name)), uint64(n))) }
-	tr, err := ppo.New(be, cfg, m, prompts, scorer, stream)
+	tr, err := ppo.New(be, cfg, m, prompts, stream)
 	if err != nil {
 		return err
 	}
-	defer func() { tr.Policy.Free(); tr.Value.Free() }()
+	defer func() {
+		tr.Policy.Free()
+		if tr.Value != nil {
+			tr.Value.Free()
+		}
+	}()
+	r.Batch, r.Prompt, r.New, r.Value = cfg.Batch, cfg.Prompt, cfg.Response, cfg.Value
 
 	var b *rlhf.Batch
 	return r.addParts(ctx, Iteration, cfg.Batch*cfg.Response, []part{

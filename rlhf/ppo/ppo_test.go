@@ -92,18 +92,19 @@ func trainer(t testing.TB, be compute.Backend, cfg rlhf.PPO, score reward) *ppo.
 		b.score = score
 		b.Policy.Free()
 		b.Value.Free()
+		b.KLCoef = cfg.KLCoef
 		b.Policy, b.Value = fit.NewState(weights(shape.Weights(), 0)), fit.NewState(weights(shape.ScalarWeights(), 1))
 		return b.Trainer
 	}
+	b := &bench{score: score}
 	m := ppo.Models{Shape: shape, Tok: tokenizer.Bytes(), Policy: weights(shape.Weights(), 0),
-		Reference: weights(shape.Weights(), 0), Value: weights(shape.ScalarWeights(), 1)}
+		Reference: weights(shape.Weights(), 0), ValueShape: shape, Value: weights(shape.ScalarWeights(), 1), Scorer: b}
 	var prompts []ppo.Prompt
 	for _, text := range []string{"abc", "de", "fghij", "k", "lmnopq", "rs"} {
 		prompts = append(prompts, ppo.Prompt{Text: text, IDs: m.Tok.Encode(text)})
 	}
-	b := &bench{score: score}
 	var err error
-	if b.Trainer, err = ppo.New(be, cfg, m, prompts, b, stream); err != nil {
+	if b.Trainer, err = ppo.New(be, cfg, m, prompts, stream); err != nil {
 		t.Fatal(err)
 	}
 	benches[cfg] = b
