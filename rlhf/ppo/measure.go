@@ -12,7 +12,7 @@ import (
 func (t *Trainer) measure(b *rlhf.Batch) map[string]float64 {
 	var score, test, kl, k2, k3, exact, total, length, eos moments // one sample a response
 	var helpful, harmless moments
-	var entropy, value, returns moments // one sample a token
+	var entropy, nll, value, returns moments // one sample a token
 	distinct, gap := map[string]bool{}, 0.0
 	for i := range b.Mask {
 		n := b.Length(i)
@@ -33,6 +33,7 @@ func (t *Trainer) measure(b *rlhf.Batch) map[string]float64 {
 			if len(b.Entropy) == len(b.Mask) {
 				entropy.add(float64(b.Entropy[i][r]))
 			}
+			nll.add(-float64(b.LogP[i][r]))
 			value.add(float64(b.Value[i][r]))
 			returns.add(float64(b.Return[i][r]))
 			gap = math.Max(gap, math.Abs(float64(b.LogP[i][r]-b.LogPSample[i][r])))
@@ -60,8 +61,8 @@ func (t *Trainer) measure(b *rlhf.Batch) map[string]float64 {
 		"objective/kl_per_token": kl.sum / math.Max(returns.n, 1), "objective/sqrt_kl": math.Sqrt(math.Max(kl.mean(), 0)),
 		"objective/kl_coef": t.KLCoef, "objective/rlhf_reward": total.mean(), "objective/non_score_reward": 0 - t.penalty()*kl.mean(),
 		"objective/sampler_gap": gap,
-		"policy/entropy":        entropy.mean(),
-		"response/length_mean":  length.mean(), "response/length_std": length.std(), "response/eos_rate": eos.mean(),
+		"policy/entropy":        entropy.mean(), "policy/nll": nll.mean(),
+		"response/length_mean": length.mean(), "response/length_std": length.std(), "response/eos_rate": eos.mean(),
 		"response/distinct": float64(len(distinct)) / math.Max(length.n, 1),
 		"value/mean":        value.mean(), "returns/mean": returns.mean(), "returns/std": returns.std(),
 		"value/explained_var": rl.ExplainedVariance(b.Value, b.Return, b.Mask),
