@@ -24,7 +24,7 @@ func (t *Trainer) policyNet(w []*Node, tokens, segments *Node) forward {
 	logp, logits, h := net.NextLogProbs(tokens, segments, t.cfg.Response, t.cfg.Temperature)
 	f := forward{logp: logp, logits: logits}
 	if t.shared() {
-		f.value = net.Scalar(t.states(h), w)
+		f.value = net.Scalar(h, w)
 	}
 	return f
 }
@@ -35,22 +35,17 @@ func (t *Trainer) referenceNet(w []*Node, tokens, segments *Node) forward {
 	return forward{logp: logp, logits: logits}
 }
 
-// valueNet is V(s_t) [B, R] of a value function of its own.
+// valueNet is V(s_t) [B, R] of a value function of its own. It reads the activations of
+// s_0 to s_{R−1}: those at slot P+r−1, where the policy is about to write response token r.
 func (t *Trainer) valueNet(w []*Node, tokens, segments *Node) *Node {
 	net := t.thrifty(lm.NewNet(t.valueShape, w))
-	h := net.Hidden(tokens, lm.Positions(segments), lm.CausalBias(segments))
-	read := t.states(h)
-	if t.valueReads == 2 {
-		read = Concatenate([]*Node{read, t.soFar(h)}, -1)
+	positions, bias := lm.Positions(segments), lm.CausalBias(segments)
+	states := lm.Slots(t.cfg.Prompt-1, t.cfg.Prompt+t.cfg.Response-1)
+	if t.valueReads == 1 {
+		return net.Scalar(net.HiddenAt(tokens, positions, bias, states), w)
 	}
-	return net.Scalar(read, w)
-}
-
-// states are the activations of s_0 to s_{R−1}, [B, R, D]: those at slot P+r−1, where
-// the policy is about to write response token r.
-func (t *Trainer) states(h *Node) *Node {
-	p := t.cfg.Prompt
-	return Slice(h, AxisRange(), AxisRange(p-1, p+t.cfg.Response-1))
+	h := net.Hidden(tokens, positions, bias)
+	return net.Scalar(Concatenate([]*Node{states(h), t.soFar(h)}, -1), w)
 }
 
 // soFar is, at each state, the mean activation of the response tokens written before

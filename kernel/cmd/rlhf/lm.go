@@ -52,6 +52,7 @@ type shell struct {
 	out, err io.Writer // results and progress
 	open     func(ctx context.Context, runs, name string) (languageModel, error)
 	openPM   func(ctx context.Context, runs, name string) (preferenceModel, error)
+	openPPO  func(ctx context.Context, runs, name string) (policyRun, error)
 	lab      func(ctx context.Context, runs string) (*local.Lab, error)
 }
 
@@ -86,7 +87,7 @@ func terminal() shell {
 		}
 		return openLab(ctx, d, runsFolder(d, runs))
 	}
-	return shell{in: os.Stdin, out: os.Stdout, err: os.Stderr, lab: lab, openPM: opensPM(lab),
+	return shell{in: os.Stdin, out: os.Stdout, err: os.Stderr, lab: lab, openPM: opensPM(lab), openPPO: opensPPO(lab),
 		open: func(ctx context.Context, runs, name string) (languageModel, error) {
 			l, err := lab(ctx, runs)
 			if err != nil {
