@@ -18,6 +18,7 @@ import (
 
 	"hhrlhf/rlhf"
 	"hhrlhf/rlhf/lm"
+	"hhrlhf/rlhf/memory"
 )
 
 // parrot is a policy that says each prompt again.
@@ -200,7 +201,7 @@ func TestPPOBytes(t *testing.T) {
 	whole := with(func(*rlhf.PPO) {})
 	least := 4 * (2 + 4 + 4) * shape.Params() // π₀ and the PM; policy and value with gradients and moments
 	if whole < least {
-		t.Errorf("%s, the weights alone %s", gigabytes(whole), gigabytes(least))
+		t.Errorf("%s, the weights alone %s", memory.Text(whole), memory.Text(least))
 	}
 	for name, n := range map[string]int64{
 		"shared":        with(func(c *rlhf.PPO) { c.Value = "shared" }),
@@ -210,16 +211,16 @@ func TestPPOBytes(t *testing.T) {
 		"no PM":         ppoBytes(shape, nil, base),
 	} {
 		if n >= whole {
-			t.Errorf("%s: %s, the whole %s", name, gigabytes(n), gigabytes(whole))
+			t.Errorf("%s: %s, the whole %s", name, memory.Text(n), memory.Text(whole))
 		}
 	}
 	if n := ppoBytes(shape, []lm.Shape{shape, shape}, base); n != whole+4*shape.Params() {
-		t.Errorf("with a test PM %s, without %s", gigabytes(n), gigabytes(whole))
+		t.Errorf("with a test PM %s, without %s", memory.Text(n), memory.Text(whole))
 	}
 	// Where updates are small, scoring the whole batch is what counts.
 	small := with(func(c *rlhf.PPO) { c.Minibatches, c.Value = 32, "shared" })
 	if n := with(func(c *rlhf.PPO) { c.Minibatches, c.Value, c.Batch = 256, "shared", 256 }); n <= small {
-		t.Errorf("256 rows scored at once: %s, 32: %s", gigabytes(n), gigabytes(small))
+		t.Errorf("256 rows scored at once: %s, 32: %s", memory.Text(n), memory.Text(small))
 	}
 }
 
