@@ -24,9 +24,10 @@
 //
 // # Errors
 //
-// Invariants are errors, not warnings: log-probabilities of sampler and scoring
-// pass agree, the KL divergence is zero before the first update, the ratio is
-// one in the first minibatch, losses and gradients are finite.
+// Invariants are errors, not warnings: pad is not the end token; log-probabilities of
+// sampler and scoring pass agree; before the first update the KL divergence is zero and
+// what stands in the padding changes nothing; the ratio is one in the first minibatch;
+// losses, gradients and metrics are finite. rlhf.PPO.Plant switches one off, to show why.
 //
 // # Differences from the paper
 //
@@ -34,12 +35,17 @@
 // 4}, responses of at most 128 tokens. It states none of the following:
 //
 //   - Each token is a time step, the KL penalty is paid per token (Ziegler et al.
-//     2019) and estimated by k1, which in the reward gives the exact gradient.
+//     2019) and estimated by k1, which in the reward gives the exact gradient. It can be
+//     paid once per response, or as k2 of the response in the loss; its coefficient is
+//     fixed, and can follow a target.
 //   - GAE with λ = 0.95; advantages whitened over the valid tokens of the batch;
 //     values clipped to ±0.2 of the rollout's (Stiennon et al. 2020, code).
 //   - The value function is a transformer of its own that starts from the
-//     preference model's weights, head included (ibid., section 3.4 and G.1).
+//     preference model's weights, head included (ibid., section 3.4 and G.1). Of a
+//     head that reads a mean over the response it reads the mean so far. It can share
+//     the policy's trunk (Ziegler et al. 2019).
 //   - Adam with a global-norm clip of 1 for each network; linear warm-up and
 //     decay of both learning rates, to a tenth.
-//   - A response cut at R tokens loses MissingEOSPenalty from its score.
+//   - Scores are taken raw; they can be standardised over π₀'s responses, and those of
+//     responses that were cut at R tokens can be lowered or replaced.
 package ppo
