@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -271,7 +272,12 @@ func TestChild(t *testing.T) {
 
 // killed is the run of a kind that TestKill kills.
 func killed(l *local.Lab, kind string) (rlhf.Run, error) {
-	if kind == "pm" {
+	switch kind {
+	case "ppo":
+		c := ppoConfig()
+		c.Planned, c.KLTarget, c.KLHorizon = killPlan(), 0.1, 100 // a coefficient that moves is state
+		return l.PPO("ppo", c)
+	case "pm":
 		c := pmConfig
 		c.Planned = 60
 		return l.PM("pm", c)
@@ -281,6 +287,19 @@ func killed(l *local.Lab, kind string) (rlhf.Run, error) {
 	return l.LM("lm", c)
 }
 
+// killsEnv sets how often TestKill kills a policy's run.
+const killsEnv = "RLHF_TEST_KILLS"
+
+func kills() int {
+	if n, err := strconv.Atoi(os.Getenv(killsEnv)); err == nil {
+		return n
+	}
+	return 3
+}
+
+// killPlan is how many steps a run needs to outlive its kills.
+func killPlan() int { return 20 + 10*kills() }
+
 // A process that is killed at random moments loses nothing: the run that is
 // finished afterwards equals a straight one bit for bit.
 func TestKill(t *testing.T) {
@@ -288,17 +307,21 @@ func TestKill(t *testing.T) {
 		t.Skip("starts and kills processes for half a minute; -short is set")
 	}
 	a, b := t.TempDir(), t.TempDir()
-	for _, kind := range []string{"lm", "pm"} { // the second stands on the first
-		t.Run(kind, func(t *testing.T) { testKill(t, a, b, kind) })
+	for _, kind := range []string{"lm", "pm", "ppo"} { // each stands on those before it
+		planned, rounds := 60, 3
+		if kind == "ppo" {
+			planned, rounds = killPlan(), kills()
+		}
+		t.Run(kind, func(t *testing.T) { testKill(t, a, b, kind, planned, rounds) })
 	}
 }
 
-func testKill(t *testing.T, a, b, kind string) {
+func testKill(t *testing.T, a, b, kind string, planned, rounds int) {
 	straight, err := killed(open(t, a), kind)
 	if err != nil {
 		t.Fatal(err)
 	}
-	train(t, straight, 60)
+	train(t, straight, planned)
 	rng := rand.New(rand.NewPCG(5, 5))
 	for round := 0; ; round++ {
 		cmd := exec.Command(os.Args[0], "-test.run=^TestChild$", "-test.v")
@@ -310,7 +333,7 @@ func testKill(t *testing.T, a, b, kind string) {
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		if round < 3 {
+		if round < rounds {
 			// Wait for the first step, then a random while longer.
 			buf := make([]byte, 4096)
 			for seen := ""; !strings.Contains(seen, "step"); {
