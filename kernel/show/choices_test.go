@@ -51,7 +51,9 @@ func TestBestOf(t *testing.T) {
 	}
 	code := 0
 	show.CatchExit(t, func(c int) { code = c })
-	catch(t, func() { got = show.BestOf(&chooser{fails: errors.New("disk full")}, "lm", prompts, 1000, rlhf.Sampling{}) })
+	catch(t, func() {
+		got = show.BestOf(&chooser{fails: errors.New("disk full")}, "lm", prompts, 1000, rlhf.Sampling{})
+	})
 	if code != 1 || got != nil {
 		t.Errorf("a call that fails: exit code %d, %d choices", code, len(got))
 	}

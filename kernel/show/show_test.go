@@ -577,6 +577,10 @@ func TestNotFinite(t *testing.T) {
 				show.Scaling(points, fit)
 			}
 		}
+		show.Climbs()
+		show.Climbs(show.Climb{}, show.Climb{Name: "a", Score: []eval.Optimised{{}, {KL: -1}, {N: 4, KL: math.NaN(), Mean: math.Inf(1)}}, Gold: []eval.Optimised{{Mean: math.NaN()}}})
+		show.Choices(nil, 3)
+		show.Choices([]rlhf.Choice{{}, rlhf.Choose("p", []rlhf.Sample{{Score: math.NaN()}, {Score: math.Inf(1)}})}, 3)
 		show.Agreement(nil)
 		show.Agreement([]eval.Agreed{{A: "a", B: "b", Kappa: math.NaN()}, {A: "a", B: "c", Share: rlhf.Accuracy{N: 3, Value: math.NaN()}}})
 	})

@@ -126,3 +126,19 @@ func ExampleEqualWidthBins() {
 	// 2 pairs: predicted 0.85, right 1.00
 	// expected calibration error 0.106
 }
+
+// Four answers to a question, two of which would be drawn: what is the one worth to us
+// that the preference model likes better?
+func ExampleBestOfMean() {
+	scores := []float64{0.2, 1.5, 0.9, -1.0}
+	truth := []float64{0.4, -0.2, 1.0, 0.0}
+	for _, n := range []int{1, 2, 4} {
+		score, _ := eval.BestOfMean(scores, scores, n)
+		value, _ := eval.BestOfMean(scores, truth, n)
+		fmt.Printf("best of %d: score %.2f, truth %.2f, KL %.3f nats\n", n, score, value, eval.BestOfKL(n))
+	}
+	// Output:
+	// best of 1: score 0.40, truth 0.30, KL 0.000 nats
+	// best of 2: score 1.08, truth 0.30, KL 0.193 nats
+	// best of 4: score 1.50, truth -0.20, KL 0.636 nats
+}
