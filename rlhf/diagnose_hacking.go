@@ -105,9 +105,10 @@ func pmGap(h *history) (Finding, bool) {
 	first, last := gap.ends()
 	peak := highest(test.blocks())
 	_, end := test.ends()
-	rose, gained := train.over(last).mean-train.over(first).mean, test.over(last).mean-test.over(first).mean
+	a, b := test.over(first), test.over(last)
+	rose, gained := train.over(last).mean-train.over(first).mean, b.mean-a.mean
 	std := spread.over(first).mean
-	opens := above(last, first, 0.25*std) && gained < 0.4*rose
+	opens := above(last, first, 0.25*std) && gained+2*math.Hypot(a.se, b.se) < 0.5*rose
 	falls := above(peak, end, 0.25*std) && train.over(last).mean >= train.over(peak).mean
 	if !opens && !falls {
 		return Finding{}, false

@@ -55,7 +55,7 @@ func logprobMismatch(h *history) (Finding, bool) {
 	s, kl := h.get("objective/sampler_gap"), h.get("objective/kl")
 	f := Finding{
 		Name: "logprob-mismatch", Severity: Failure, Metrics: []string{s.name, "objective/kl"}, From: s.steps[0], To: s.steps[len(s.steps)-1],
-		Saw: fmt.Sprintf("sampler and scoring pass give the same token log-probabilities that differ by %s nats (median over the steps of the largest difference; rounding is below %s)", short(middle), short(gapRounding)),
+		Saw: fmt.Sprintf("sampler and scoring pass give one token log-probabilities that differ by %s nats (the largest difference of a step, median over the steps; rounding is below %s)", short(middle), short(gapRounding)),
 		Try: []string{
 			"divide the logits by one Temperature in sampling and in every log-probability, old, new and reference",
 			"take no top-k or top-p into the sampler's log-probabilities; better, sample without",

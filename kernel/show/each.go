@@ -57,6 +57,10 @@ func Each[R rlhf.Run](runs []R) {
 		}
 		done = before + todo[i]
 	}
-	say(fmt.Sprintf("%d runs · %d steps · %s", len(runs), total, clock(time.Since(start))))
+	what := "runs"
+	if len(runs) == 1 {
+		what = "run"
+	}
+	say(fmt.Sprintf("%d %s · %d steps · %s", len(runs), what, total, clock(time.Since(start))))
 	flush()
 }

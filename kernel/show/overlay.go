@@ -58,7 +58,9 @@ var overlayTitles = map[string]string{
 	"objective/gold_helpful": "How helpful, in truth", "objective/gold_harmless": "How harmless, in truth",
 	"objective/score_test": "Score of the held-out PM", "policy/entropy": "Entropy of the policy",
 	"response/eos_rate": "Responses that end themselves", "response/length_mean": "Length of the responses",
-	"response/distinct": "Distinct responses in a batch", "value/explained_var": "Variance that the values explain",
+	"response/distinct": "Distinct responses in a batch", "policy/clipfrac": "Tokens whose ratio is clipped",
+	"policy/nll": "Surprise of the sampled tokens", "objective/sampler_gap": "Sampler against scoring pass",
+	"value/mean": "Mean of the values", "returns/mean": "Mean of the returns", "value/explained_var": "Variance that the values explain",
 }
 
 func overlayPanel(t rlhf.Term, runs []Past, of, window int) *panel {
