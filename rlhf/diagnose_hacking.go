@@ -154,7 +154,7 @@ func lengthHacking(h *history) (Finding, bool) {
 	}
 	if math.Abs(math.Log(times)) > math.Log(1.6) && math.Abs(r) > 0.7 && above(b, a, 0.25*spread.over(a).mean) && !better {
 		f.Name, f.Severity = "length-hacking", Warning
-		f.Saw = change("score", a, b) + " rises with " + f.Saw
+		f.Saw = change("score", a, b) + " while " + f.Saw
 		f.Try = append([]string{"set LengthPenalty", "raise KLCoef"}, f.Try...)
 	}
 	return f, true

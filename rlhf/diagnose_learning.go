@@ -177,7 +177,7 @@ func rewardFalls(h *history) (Finding, bool) {
 }
 
 // valueNeverFits wants one stretch in which the value function explains something, and
-// at the end no values that lie beside the returns on average: those of a value function
+// in the last half no values that lie beside the returns on average: those of a value function
 // that stands still stay behind while the score rises, although the scores that it
 // starts from may go on explaining some of the returns' variance.
 func valueNeverFits(h *history) (Finding, bool) {
@@ -201,9 +201,9 @@ func valueNeverFits(h *history) (Finding, bool) {
 	if !d.enough() {
 		return Finding{}, false
 	}
-	_, last := d.ends()
+	last := d.tail()
 	wide := spread.over(last).mean
-	if _, fit := s.ends(); fit.mean < 0.5 && math.Abs(last.mean) > 0.3*wide && (last.exceeds(0) || last.below(0)) {
+	if fit := s.tail(); fit.mean < 0.5 && math.Abs(last.mean) > 0.3*wide && (last.exceeds(0) || last.below(0)) {
 		f.Saw = fmt.Sprintf("the values lie beside the returns: returns − values = %s on average, of a spread of %s; of their variance %s is explained", last, short(wide), short(fit.mean))
 		return f, true
 	}

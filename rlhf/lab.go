@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"iter"
 	"time"
+
+	"hhrlhf/rlhf/memory"
 )
 
 // A Lab makes runs, drives them and answers questions about them. There are two
@@ -89,6 +91,17 @@ type PMRun interface {
 	EvaluateOn(data string, rows int) (PMEval, error)
 	// Comparisons returns up to n held-out comparisons, for the eye.
 	Comparisons(n int) ([]Comparison, error)
+	// BestOf is rejection sampling (paper, section 2.3): the policy writes k responses to
+	// each prompt, and this model scores them. The policy is a language-model run, a PPO
+	// run as it is now, or a checkpoint named as in PM.LM, and must have this model's
+	// tokenizer. As in reinforcement learning what is scored are the tokens that were written;
+	// Score, which has the text only, cuts it into tokens itself and takes every response for ended.
+	//
+	// Sample j of prompt i has a seed that o.Seed, i and j alone decide: the first k of a
+	// call with more are those of a call with k, and so are the first prompts of a longer
+	// list of them (a response could differ where two numbers of the sampler lie within
+	// 1e-6, see package sample). One call with k = 64 therefore serves every smaller k.
+	BestOf(policy string, prompts []string, k int, o Sampling) ([]Choice, error)
 }
 
 // A PPORun is a policy under reinforcement learning. Rollout, Score, Shape,
@@ -106,6 +119,11 @@ type PPORun interface {
 	// Compare lets the initial and the current policy answer the same n held-out
 	// prompts and measures both.
 	Compare(n int) (BeforeAfter, error)
+	// Snapshot copies the current policy into a language-model run of that name, for good:
+	// training on, or removing this run, does not change it. Its Info says from which run
+	// and step it is. Naming a snapshot of this run and step opens it; a name that is
+	// taken by anything else is an error that says by what.
+	Snapshot(name string) (LMRun, error)
 }
 
 // RunInfo describes a run on disk.
@@ -124,6 +142,8 @@ type RunInfo struct {
 	Config       json.RawMessage `json:"config"` // filled
 	Data         []DataInfo      `json:"data"`
 	Notes        []string        `json:"notes,omitempty"` // e.g. rows skipped while loading, and why
+	// Memory is what a PPO run will hold, estimated; it prints as a table.
+	Memory memory.Plan `json:"memory,omitempty"`
 }
 
 // DataInfo says which data a run was made from.

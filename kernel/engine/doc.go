@@ -29,12 +29,14 @@
 //	POST   /v1/lm/{name}/chat           the same by a chat template   device, stream
 //	POST   /v1/pm/{name}/score                                        device
 //	POST   /v1/pm/{name}/comparisons                                  device
+//	POST   /v1/pm/{name}/best-of        k responses a prompt → []rlhf.Choice  device
 //	POST   /v1/ppo/{name}/rollout       → rlhf.Batch                  device
 //	POST   /v1/ppo/{name}/score         batch → batch                 device
 //	POST   /v1/ppo/{name}/shape         batch → batch                 device
 //	POST   /v1/ppo/{name}/advantages    batch → batch                 device
 //	POST   /v1/ppo/{name}/update        batch → rlhf.Point            device
 //	POST   /v1/ppo/{name}/compare                                     device
+//	POST   /v1/ppo/{name}/snapshot      → rlhf.RunInfo of the copy    device
 //	GET    /v1/calls/{id}               behind what the call waits
 //	DELETE /v1/calls/{id}               ends the call at the next step boundary
 //

@@ -73,11 +73,21 @@ func (s *server) handler() http.Handler {
 	mux.HandleFunc("POST /v1/pm/{name}/comparisons", onRun(s, "comparisons", pm, func(r rlhf.PMRun, q wire.Count) ([]rlhf.Comparison, error) {
 		return r.Comparisons(q.N)
 	}))
+	mux.HandleFunc("POST /v1/pm/{name}/best-of", onRun(s, "best-of-k sampling", pm, func(r rlhf.PMRun, q wire.BestOf) ([]rlhf.Choice, error) {
+		return r.BestOf(q.Policy, q.Prompts, q.K, q.Sampling)
+	}))
 	mux.HandleFunc("POST /v1/ppo/{name}/sample", onRun(s, "sampling", ppo, func(r rlhf.PPORun, q wire.Sample) ([]rlhf.Sample, error) {
 		return r.Sample(q.Prompts, q.Sampling)
 	}))
 	mux.HandleFunc("POST /v1/ppo/{name}/compare", onRun(s, "comparison", ppo, func(r rlhf.PPORun, q wire.Count) (rlhf.BeforeAfter, error) {
 		return r.Compare(q.N)
+	}))
+	mux.HandleFunc("POST /v1/ppo/{name}/snapshot", onRun(s, "snapshot", ppo, func(r rlhf.PPORun, q wire.Name) (rlhf.RunInfo, error) {
+		snapshot, err := r.Snapshot(q.Name)
+		if err != nil {
+			return rlhf.RunInfo{}, err
+		}
+		return snapshot.Info()
 	}))
 	mux.HandleFunc("POST /v1/ppo/{name}/rollout", onRun(s, "rollout", ppo, func(r rlhf.PPORun, _ none) (*rlhf.Batch, error) {
 		return r.Rollout()

@@ -145,6 +145,10 @@ func exercise(l rlhf.Lab) []any {
 	note(pmRun.EvaluateOn("", 0))
 	note(pmRun.Comparisons(3))
 	note(pmRun.Comparisons(0))
+	note(pmRun.BestOf("words", []string{prompt, prompt}, 3, rlhf.Sampling{Seed: math.MaxUint64}))
+	note(pmRun.BestOf("words", []string{prompt}, 0, rlhf.Sampling{}))
+	note(pmRun.BestOf("nobody", []string{prompt}, 2, rlhf.Sampling{}))
+	note(pmRun.BestOf("words", nil, 2, rlhf.Sampling{}))
 
 	ppoRun, err := l.PPO("p-1", rlhf.PPO{Policy: "words", PM: "judge", KLCoef: 1e-3})
 	note(nil, err)
@@ -158,6 +162,12 @@ func exercise(l rlhf.Lab) []any {
 	note(*b, ppoRun.Score(b)) // an error: the step is done
 	note(ppoRun.Sample([]string{prompt}, rlhf.Sampling{MaxTokens: 3}))
 	note(ppoRun.Compare(2))
+	snapshot, err := ppoRun.Snapshot("p-1-at-6")
+	note(nil, err)
+	note(snapshot.Info())
+	note(snapshot.Sample([]string{prompt}, rlhf.Sampling{}))
+	_, err = ppoRun.Snapshot("words") // a name that is taken
+	note(nil, err)
 	note(ppoRun.History())
 	note(ppoRun.Info())
 

@@ -100,6 +100,10 @@ func (r pmRun) Comparisons(n int) ([]rlhf.Comparison, error) {
 	return ask[[]rlhf.Comparison](r.s, "comparisons of "+r.name, "POST", r.path("comparisons"), wire.Count{N: n})
 }
 
+func (r pmRun) BestOf(policy string, prompts []string, k int, o rlhf.Sampling) ([]rlhf.Choice, error) {
+	return ask[[]rlhf.Choice](r.s, "best-of-k sampling by "+r.name, "POST", r.path("best-of"), wire.BestOf{Policy: policy, Prompts: prompts, K: k, Sampling: o})
+}
+
 func (r ppoRun) Rollout() (*rlhf.Batch, error) {
 	return ask[*rlhf.Batch](r.s, "rollout of "+r.name, "POST", r.path("rollout"), nil)
 }
@@ -135,6 +139,13 @@ func (r ppoRun) Sample(prompts []string, o rlhf.Sampling) ([]rlhf.Sample, error)
 
 func (r ppoRun) Compare(n int) (rlhf.BeforeAfter, error) {
 	return ask[rlhf.BeforeAfter](r.s, "comparison of "+r.name, "POST", r.path("compare"), wire.Count{N: n})
+}
+
+func (r ppoRun) Snapshot(name string) (rlhf.LMRun, error) {
+	if _, err := ask[rlhf.RunInfo](r.s, "snapshot of "+r.name, "POST", r.path("snapshot"), wire.Name{Name: name}); err != nil {
+		return nil, err
+	}
+	return r.s.OpenLM(name)
 }
 
 var errNoBatch = errors.New("lab: the batch is nil: it comes from Rollout")

@@ -15,6 +15,9 @@
 //	show.PMEval(e)               what a preference model is worth, and how far to trust it
 //	show.Scaling(points, fit)    accuracy against data and size
 //	show.Against("λ", sweeps)    accuracies against a setting of training
+//	show.BestOf(pm, …)           draws k responses to many prompts, saying how long it will take
+//	show.Choices(cs, 5)          worst, middle and best of each prompt's responses
+//	show.Climbs(best, ppo)       what best-of-k and reinforcement learning gain, at which divergence
 //	show.Verdicts(answers…)      the true labeller on several models' answers
 //	show.Reading(tokens)         a text, tinted by how little the model expected it
 //	show.Stream(q, run.Chat(…))  an answer while it is written

@@ -64,6 +64,25 @@ func mixes(name string, d float64) show.Sweep {
 	return s
 }
 
+// climbs are best-of-k and reinforcement learning: the score rises with √KL, and the
+// truth turns.
+func climbs() []show.Climb {
+	value := func(n int, kl, score, half float64) eval.Optimised {
+		return eval.Optimised{N: n, KL: kl, Mean: score, Low: score - half, High: score + half}
+	}
+	best, ppo := show.Climb{Name: "best of k"}, show.Climb{Name: "PPO"}
+	for _, n := range []int{1, 4, 16, 64} {
+		kl := eval.BestOfKL(n)
+		d := math.Sqrt(kl)
+		best.Score, best.Gold = append(best.Score, value(n, kl, -0.5+1.3*d, 0.15)), append(best.Gold, value(n, kl, 0.1+0.5*d-0.17*kl, 0.08))
+	}
+	for step := range 6 {
+		d := 0.6 * float64(step)
+		ppo.Score, ppo.Gold = append(ppo.Score, value(0, d*d, -0.5+0.8*d, 0.15)), append(ppo.Gold, value(0, d*d, 0.1+0.3*d-0.12*d*d, 0.08))
+	}
+	return []show.Climb{best, ppo}
+}
+
 // weights are accuracies under weights of the harmless loss.
 func weights() show.Sweep {
 	s := show.Sweep{X: []float64{1, 2, 3, 4, 10}}

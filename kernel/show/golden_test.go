@@ -65,6 +65,8 @@ var pictures = []struct {
 		show.Against("share of harmless comparisons, %", []show.Sweep{mixes("0.2 M parameters", -0.08), mixes("1 M parameters", -0.04), mixes("3 M parameters", 0)}, show.OfBest)
 	}},
 	{"weights", func() { show.Against("weight λ of the harmless loss", []show.Sweep{weights()}, show.LogX) }},
+	{"climbs", func() { show.Climbs(climbs()...) }},
+	{"climbs_score", func() { show.Climbs(show.Climb{Name: "best of k", Score: climbs()[0].Score}) }},
 	{"distribution", func() { show.Distribution(beforeAfter()) }},
 	{"verdicts", func() {
 		ba := beforeAfter()

@@ -16,6 +16,7 @@
 //	two scorers    Difference
 //	a baseline     TrainBagOfWords
 //	size and data  FitScaling, PaperScaling               figure 7, eq. A.1
+//	best of n      BestOf, BestOfKL, BestOfMean           section 2.3, figure 36; Nakano et al. 2021, appendix I
 //	probabilities  EqualWidthBins, EqualMassBins, CalibrationErrors, BrierScore, LogLoss, FitTemperature
 //	intervals      WilsonInterval, MeanInterval, BootstrapInterval
 //
@@ -25,6 +26,7 @@
 //
 //   - The paper plots calibration and prints no number. ECE, Brier score and slope
 //     are added; see each for its source.
+//   - The divergence of best-of-n is exact, log n − (n−1)/n; the paper plots log n.
 //   - A tie counts half. The paper does not say.
 //   - The logarithm of the scaling line is natural; the paper does not say, see
 //     [PaperScaling].

@@ -46,6 +46,11 @@ func (l *Lab) language(name string) (*language, error) {
 			return nil, err
 		}
 		g.data, g.heldOut, g.rate, g.ours = cfg.Data, cfg.HeldOut, cfg.LearningRate, cfg.From == ""
+		if f.Snapshot != nil { // whose parent may have been removed
+			g.ours = f.Snapshot.Ours
+			g.start = func() ([]*tensors.Tensor, error) { return nil, f.Snapshot.unfinished(name) }
+			break
+		}
 		if slices.Contains(m.Parents, cfg.From) {
 			from, err := l.language(cfg.From)
 			if err != nil {

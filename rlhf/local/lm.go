@@ -124,6 +124,9 @@ func (l *Lab) makeFrom(cfg rlhf.LM, m *run.Manifest, f *facts) (func(string) err
 		return nil, fmt.Errorf("lm: From = %q: %w", cfg.From, err)
 	}
 	f.Shape, f.Template, f.Planned, f.Context = from.Shape, from.Template, cfg.Planned, min(from.Shape.Context, rowTokens)
+	if m, err := l.manifest(cfg.From); err == nil && m.Kind == "ppo" {
+		return nil, fmt.Errorf("lm: From = %q is a PPO run, whose policy changes while it trains; take a Snapshot of it and name that", cfg.From)
+	}
 	if cfg.Context > from.Shape.Context {
 		return nil, fmt.Errorf("lm: Context = %d, more than the %d tokens that %s reads", cfg.Context, from.Shape.Context, cfg.From)
 	}
@@ -206,11 +209,18 @@ func loadLM(l *Lab, name string, say func(string)) (*loadedRun, error) {
 	tok := g.tok
 	if cfg.Planned == rlhf.Untrained {
 		say("reading " + cfg.From)
-		weights, err := l.startOfLM(cfg, f.Shape, r.Manifest().Parents)
+		weights, err := l.weightsOfLanguage(name)
 		if err != nil {
 			return nil, err
 		}
 		m := &lmModel{voice: l.newVoice(name, g, func() []*tensors.Tensor { return weights })}
+		if f.Snapshot != nil && rlhf.Synthetic(cfg.Data) {
+			c, err := l.open(cfg.Data, 0)
+			if err != nil {
+				return nil, err
+			}
+			m.voice.judge = c.judge
+		}
 		return &loadedRun{trainee: m, disk: r}, nil
 	}
 	say("reading " + cfg.Data)

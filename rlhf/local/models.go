@@ -42,13 +42,28 @@ type Model struct {
 	Tokenizer tokenizer.Tokenizer
 	Template  tokenizer.Template // of conversations; the paper's for runs, and where a checkpoint has none
 
-	lab       *Lab
-	bytes     int64 // of the weights in memory
-	read      func() ([]*tensors.Tensor, error)
-	weights   []*tensors.Tensor
-	live      func() []*tensors.Tensor // of a loaded run, whose caller holds the device; nil for all others
-	evaluator *lm.Evaluator
+	lab     *Lab
+	bytes   int64 // of the weights in memory
+	read    func() ([]*tensors.Tensor, error)
+	weights []*tensors.Tensor
+	live    func() []*tensors.Tensor // of a loaded run, whose caller holds the device; nil for all others
+}
+
+// askPrograms are what language models of a shape are asked with: compiled once for all
+// that have it, such as the snapshots of a policy. They are used under the device token.
+type askPrograms struct {
 	pool      *sample.Pool
+	evaluator *lm.Evaluator
+	reader    *lm.Reader
+}
+
+func (l *Lab) askPrograms(shape lm.Shape) *askPrograms {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.asking[shape] == nil {
+		l.asking[shape] = &askPrograms{sample.NewPool(l.be, shape), lm.NewEvaluator(l.be, shape), lm.NewReader(l.be, shape)}
+	}
+	return l.asking[shape]
 }
 
 // OpenModel finds a model by name and reads its description: the name of a

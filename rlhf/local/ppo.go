@@ -13,6 +13,7 @@ import (
 	"hhrlhf/rlhf/internal/fit"
 	"hhrlhf/rlhf/internal/gx"
 	"hhrlhf/rlhf/lm"
+	"hhrlhf/rlhf/memory"
 	"hhrlhf/rlhf/pm"
 	"hhrlhf/rlhf/ppo"
 	"hhrlhf/rlhf/run"
@@ -122,6 +123,9 @@ func (l *Lab) PPO(name string, cfg rlhf.PPO) (rlhf.PPORun, error) {
 		if f.Params, err = l.trainedParams(cfg, shape); err != nil {
 			return nil, err
 		}
+		if f.Memory, err = l.planPPO(cfg, shape); err != nil {
+			return nil, err
+		}
 		f.Planned, f.Notes = cfg.Planned, append(c.notes, notes...)
 		if cfg.Plant != "" {
 			f.Notes = append(f.Notes, fmt.Sprintf("a mistake is planted: Plant = %q; do not use this policy", cfg.Plant))
@@ -182,6 +186,38 @@ func (l *Lab) trainedParams(cfg rlhf.PPO, policy lm.Shape) (int64, error) {
 	return policy.Params() + lm.Count(pm.ScalarWeights(shape, readout)), err
 }
 
+// planPPO is what a run will hold.
+func (l *Lab) planPPO(cfg rlhf.PPO, policy lm.Shape) (memory.Plan, error) {
+	value, _, err := l.valueShape(cfg, policy)
+	if err != nil {
+		return nil, err
+	}
+	var judges []lm.Shape
+	for _, name := range []string{cfg.PM, cfg.TestPM} {
+		if name != "" {
+			f, err := l.factsOf(name)
+			if err != nil {
+				return nil, err
+			}
+			judges = append(judges, f.Shape)
+		}
+	}
+	return ppo.Plan(cfg, policy, value, judges...), nil
+}
+
+// announce says what a run will hold, and refuses what cannot fit. What a device of its
+// own has free is not known; there it only says.
+func (l *Lab) announce(name string, plan memory.Plan, say func(string)) error {
+	free, known := memory.Free("/")
+	if !known || !strings.Contains(l.opt.Backend, "cpu") && l.opt.Backend != "go" {
+		say("memory: about " + memory.Text(plan.Peak()) + " at most")
+		return nil
+	}
+	say(fmt.Sprintf("memory: about %s at most, %s free", memory.Text(plan.Peak()), memory.Text(free)))
+	return plan.Fit(fmt.Sprintf("local: run %q", name), free,
+		`raise Minibatches or Accumulate, set Checkpointing or Value = "shared", or lower Batch or Response, under another name`)
+}
+
 // fitPrompts encodes prompts into at most width tokens each. A prompt whose last
 // question alone is too long is skipped; the notes count what happened.
 func fitPrompts(tok tokenizer.Tokenizer, texts []string, width int) (ps []ppo.Prompt, notes []string, err error) {
@@ -221,8 +257,11 @@ func (l *Lab) OpenPPO(name string) (rlhf.PPORun, error) {
 
 func loadPPO(l *Lab, name string, say func(string)) (*loadedRun, error) {
 	var cfg rlhf.PPO
-	r, _, err := l.openKind(name, "ppo", &cfg)
+	r, f, err := l.openKind(name, "ppo", &cfg)
 	if err != nil {
+		return nil, err
+	}
+	if err := l.announce(name, f.Memory, say); err != nil {
 		return nil, err
 	}
 	say("reading " + cfg.Data)

@@ -126,9 +126,7 @@ func (m *Model) predict(group []Passage, window int) ([]Prediction, error) {
 	if err != nil {
 		return nil, err
 	}
-	if m.evaluator == nil {
-		m.evaluator = lm.NewEvaluator(m.lab.be, m.Shape)
-	}
+	evaluator := m.lab.askPrograms(m.Shape).evaluator
 	// By length, so that few rows are padded.
 	slices.SortStableFunc(pieces, func(a, b piece) int { return cmp.Compare(len(b.ids), len(a.ids)) })
 	for len(pieces) > 0 {
@@ -140,7 +138,7 @@ func (m *Model) predict(group []Passage, window int) ([]Prediction, error) {
 			p := pieces[len(pairs)]
 			pairs = append(pairs, lm.Pair{Context: p.ids[:p.first], Target: p.ids[p.first:]})
 		}
-		scores, err := m.evaluator.Score(weights, pairs)
+		scores, err := evaluator.Score(weights, pairs)
 		if err != nil {
 			return nil, fmt.Errorf("local: scoring with %s: %w", m.Name, err)
 		}

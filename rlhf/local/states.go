@@ -35,20 +35,30 @@ func export(t trainee) ([]run.Tensor, error) {
 	states := t.states()
 	for _, which := range slices.Sorted(maps.Keys(states)) {
 		for _, p := range parts(states[which]) {
-			for i, name := range t.names()[which] {
-				x := (*p.list)[i]
-				rt := run.Tensor{Name: p.prefix + which + "/" + name, DType: "F32", Shape: x.Shape().Dimensions}
-				values, err := gx.Values[float32](x)
-				if err != nil {
-					return nil, fmt.Errorf("local: %s: %w", rt.Name, err)
-				}
-				rt.Data = make([]byte, 0, 4*len(values))
-				for _, v := range values {
-					rt.Data = binary.LittleEndian.AppendUint32(rt.Data, math.Float32bits(v))
-				}
-				out = append(out, rt)
+			ts, err := onHost(p.prefix+which+"/", t.names()[which], *p.list)
+			if err != nil {
+				return nil, err
 			}
+			out = append(out, ts...)
 		}
+	}
+	return out, nil
+}
+
+// onHost copies tensors to the host under their names behind a prefix.
+func onHost(prefix string, names []string, list []*tensors.Tensor) ([]run.Tensor, error) {
+	out := make([]run.Tensor, len(names))
+	for i, name := range names {
+		rt := run.Tensor{Name: prefix + name, DType: "F32", Shape: list[i].Shape().Dimensions}
+		values, err := gx.Values[float32](list[i])
+		if err != nil {
+			return nil, fmt.Errorf("local: %s: %w", rt.Name, err)
+		}
+		rt.Data = make([]byte, 0, 4*len(values))
+		for _, v := range values {
+			rt.Data = binary.LittleEndian.AppendUint32(rt.Data, math.Float32bits(v))
+		}
+		out[i] = rt
 	}
 	return out, nil
 }

@@ -30,8 +30,7 @@ type speaker interface {
 // whoever asks it holds the device already.
 type voice struct {
 	*Model
-	context int // tokens of a row in evaluation
-	reader  *lm.Reader
+	context int                                      // tokens of a row in evaluation
 	judge   func(prompt, response string) *rlhf.Gold // nil where nobody knows the truth
 }
 
@@ -40,8 +39,7 @@ func (l *Lab) newVoice(name string, g *language, weights func() []*tensors.Tenso
 	m := l.newModel(name)
 	m.speaks(g, nil)
 	m.live = weights
-	m.evaluator = lm.NewEvaluator(l.be, g.shape)
-	return &voice{Model: m, context: g.context, reader: lm.NewReader(l.be, g.shape)}
+	return &voice{Model: m, context: g.context}
 }
 
 // in says in which lab the next calls happen: a run stays loaded for longer than
@@ -158,7 +156,7 @@ func (v *voice) read(text string) ([]rlhf.Token, error) {
 	if len(ids) == 0 {
 		return nil, errors.New("local: Read: the text is empty")
 	}
-	places, err := v.reader.Read(v.live(), ids, guesses)
+	places, err := v.lab.askPrograms(v.Shape).reader.Read(v.live(), ids, guesses)
 	if err != nil {
 		return nil, err
 	}
@@ -192,7 +190,7 @@ func (v *voice) logP(ts []rlhf.Transcript) ([]float64, error) {
 
 // measure evaluates rows that stand for so many bytes of text.
 func (v *voice) measure(rows lm.Rows, bytes int) (rlhf.LMEval, error) {
-	e, err := v.evaluator.Evaluate(v.live(), rows)
+	e, err := v.lab.askPrograms(v.Shape).evaluator.Evaluate(v.live(), rows)
 	return rlhf.LMEval{Tokens: e.Tokens, Loss: e.Loss, SE: e.SE, PerByte: e.PerByte(max(bytes, 1))}, err
 }
 

@@ -14,6 +14,7 @@ import (
 	"hhrlhf/kernel/setup"
 	"hhrlhf/rlhf"
 	"hhrlhf/rlhf/local"
+	"hhrlhf/rlhf/memory"
 	"hhrlhf/rlhf/pjrt"
 )
 
@@ -209,7 +210,7 @@ func runExport(ctx context.Context, s shell, f modelFlags, dir string) error {
 		return err
 	}
 	p := newProgress(s.err, command)
-	stop := p.waiting("writing " + gigabytes(a.Bytes) + " to " + dir)
+	stop := p.waiting("writing " + memory.Text(a.Bytes) + " to " + dir)
 	err = m.Export(dir)
 	stop()
 	if err != nil {

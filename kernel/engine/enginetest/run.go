@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 
@@ -242,7 +243,37 @@ func (r pmRun) Comparisons(n int) ([]rlhf.Comparison, error) {
 	return out, nil
 }
 
+func (r pmRun) BestOf(policy string, prompts []string, k int, o rlhf.Sampling) ([]rlhf.Choice, error) {
+	if k < 1 {
+		return nil, fmt.Errorf("enginetest: BestOf: k = %d, want 1 or more", k)
+	}
+	by, err := r.l.open(policy, "")
+	if err != nil {
+		return nil, err
+	}
+	done, err := r.l.begin("BestOf", r.rec.Info.Name)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	time.Sleep(r.l.w.o.Step)
+	var out []rlhf.Choice
+	for i, p := range prompts {
+		out = append(out, rlhf.Choose(p, by.samples(slices.Repeat([]string{p}, k), o.Seed+uint64(i))))
+	}
+	return out, nil
+}
+
 type ppoRun struct{ run }
+
+// Snapshot makes a language model that knows nothing but its origin.
+func (r ppoRun) Snapshot(name string) (rlhf.LMRun, error) {
+	info, _ := r.Info()
+	if err := r.l.create(name, "lm", rlhf.LM{From: info.Name, Planned: rlhf.Untrained, Seed: uint64(info.Step)}, rlhf.Untrained); err != nil {
+		return nil, err
+	}
+	return r.l.OpenLM(name)
+}
 
 func (r ppoRun) Rollout() (*rlhf.Batch, error) {
 	done, err := r.l.begin("Rollout", r.rec.Info.Name)

@@ -65,6 +65,17 @@ type (
 		Prompts  []string      `json:"prompts"`
 		Sampling rlhf.Sampling `json:"sampling"`
 	}
+	// BestOf asks for K responses of a policy to each prompt.
+	BestOf struct {
+		Policy   string        `json:"policy"`
+		Prompts  []string      `json:"prompts"`
+		K        int           `json:"k"`
+		Sampling rlhf.Sampling `json:"sampling"`
+	}
+	// Name says how something is to be called.
+	Name struct {
+		Name string `json:"name"`
+	}
 	// Score asks for the score of each transcript.
 	Score struct {
 		Transcripts []rlhf.Transcript `json:"transcripts"`
