@@ -32,7 +32,6 @@ With -json: "step", "Before" and "After" (the answers, in pairs) and "rows".`,
 		bind: func(fs *flag.FlagSet) func(context.Context, []string) error {
 			var f ppoFlags
 			f.bind(fs)
-			f.bindForce(fs)
 			n := fs.Int("n", 64, "prompts")
 			show := fs.Int("show", 2, "prompts whose answers are printed")
 			return func(ctx context.Context, _ []string) error {
@@ -50,9 +49,6 @@ func runPPOEval(ctx context.Context, s shell, f ppoFlags, n, show int) error {
 	}
 	r, err := f.open(ctx, s, command)
 	if err != nil {
-		return err
-	}
-	if err := f.room(s, r, command); err != nil {
 		return err
 	}
 	p := newProgress(s.err, command)

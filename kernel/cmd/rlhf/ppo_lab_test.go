@@ -26,8 +26,8 @@ func TestPPOTrainToDiagnose(t *testing.T) {
 		return ppoCommands(d.shell).run(ctx, strings.Fields(line), &d.err)
 	}
 	for wrong, want := range map[string]string{
-		"train -policy base -pm nobody":  `-pm: there is no run "nobody"`,
-		"train -policy nobody -pm judge": "-policy: ",
+		"train -policy base -pm nobody":  `PM = "nobody"`,
+		"train -policy nobody -pm judge": `Policy = "nobody"`,
 		"train -name nobody":             `no run "nobody" to go on with`,
 	} {
 		if err := train(t.Context(), realDesk(t, dir, ""), wrong); err == nil || !strings.Contains(err.Error(), want) {

@@ -33,7 +33,6 @@ object a line: prompt, response, tokens, eos, and in the synthetic world gold.`,
 		bind: func(fs *flag.FlagSet) func(context.Context, []string) error {
 			var f ppoSampleFlags
 			f.ppoFlags.bind(fs)
-			f.bindForce(fs)
 			f.generationFlags.bind(fs, 1, 64)
 			f.promptFlags.bind(fs)
 			return func(ctx context.Context, _ []string) error {
@@ -55,9 +54,6 @@ func runPPOSample(ctx context.Context, s shell, f ppoSampleFlags) error {
 	}
 	r, err := f.open(ctx, s, command)
 	if err != nil {
-		return err
-	}
-	if err := f.room(s, r, command); err != nil {
 		return err
 	}
 	var prompts []string

@@ -17,20 +17,16 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"hhrlhf/rlhf"
-	"hhrlhf/rlhf/lm"
 	"hhrlhf/rlhf/memory"
 )
 
 // parrot is a policy that says each prompt again.
 type parrot struct {
-	need   int64
 	points []rlhf.Point
 	asked  rlhf.Sampling
 }
 
-func (p *parrot) Info() (rlhf.RunInfo, error)    { return trained, nil }
 func (p *parrot) History() ([]rlhf.Point, error) { return p.points, nil }
-func (p *parrot) Bytes() (int64, error)          { return p.need, nil }
 
 func (p *parrot) Sample(prompts []string, o rlhf.Sampling) ([]rlhf.Sample, error) {
 	p.asked = o
@@ -177,7 +173,7 @@ func TestPPOTrainFields(t *testing.T) {
 	}
 	var configure []string
 	fs.VisitAll(func(g *flag.Flag) {
-		if !slices.Contains([]string{"name", "runs", "more", "json", "force"}, g.Name) {
+		if !slices.Contains([]string{"name", "runs", "more", "json"}, g.Name) {
 			configure = append(configure, g.Name)
 		}
 	})
@@ -186,41 +182,6 @@ func TestPPOTrainFields(t *testing.T) {
 	}
 	if _, err := (ppoTrainFlags{name: "a"}).config(); err != nil {
 		t.Errorf("a name alone: %v", err)
-	}
-}
-
-// The estimate of a run's memory follows what it depends on.
-func TestPPOBytes(t *testing.T) {
-	shape := lm.Shape{Vocab: 50000, Width: 576, Layers: 30, Heads: 9, Context: 2048}
-	base := rlhf.PPO{Prompt: 64, Response: 64, Batch: 32, Minibatches: 2}
-	with := func(change func(c *rlhf.PPO)) int64 {
-		c := base
-		change(&c)
-		return ppoBytes(shape, []lm.Shape{shape}, c)
-	}
-	whole := with(func(*rlhf.PPO) {})
-	least := 4 * (2 + 4 + 4) * shape.Params() // π₀ and the PM; policy and value with gradients and moments
-	if whole < least {
-		t.Errorf("%s, the weights alone %s", memory.Text(whole), memory.Text(least))
-	}
-	for name, n := range map[string]int64{
-		"shared":        with(func(c *rlhf.PPO) { c.Value = "shared" }),
-		"accumulate":    with(func(c *rlhf.PPO) { c.Accumulate = 4 }),
-		"minibatches":   with(func(c *rlhf.PPO) { c.Minibatches = 8 }),
-		"checkpointing": with(func(c *rlhf.PPO) { c.Checkpointing = true }),
-		"no PM":         ppoBytes(shape, nil, base),
-	} {
-		if n >= whole {
-			t.Errorf("%s: %s, the whole %s", name, memory.Text(n), memory.Text(whole))
-		}
-	}
-	if n := ppoBytes(shape, []lm.Shape{shape, shape}, base); n != whole+4*shape.Params() {
-		t.Errorf("with a test PM %s, without %s", memory.Text(n), memory.Text(whole))
-	}
-	// Where updates are small, scoring the whole batch is what counts.
-	small := with(func(c *rlhf.PPO) { c.Minibatches, c.Value = 32, "shared" })
-	if n := with(func(c *rlhf.PPO) { c.Minibatches, c.Value, c.Batch = 256, "shared", 256 }); n <= small {
-		t.Errorf("256 rows scored at once: %s, 32: %s", memory.Text(n), memory.Text(small))
 	}
 }
 
@@ -298,26 +259,18 @@ func TestPPODiagnose(t *testing.T) {
 	}
 }
 
-func TestPPONeedsMemory(t *testing.T) {
-	for _, line := range []string{"eval|-run|polite|-n|1", "sample|-run|polite|-prompt|a"} {
-		d := newPolicyDesk()
-		d.policy.need = 1 << 60
-		if err := runPPO(t, d.desk, line); err == nil || !strings.Contains(err.Error(), "polite needs about") {
-			t.Errorf("%s: error %v", line, err)
-		}
-		if err := runPPO(t, d.desk, line+"|-force"); err != nil || !strings.Contains(d.err.String(), "going on because of -force") {
-			t.Errorf("%s forced: %v, said %q", line, err, d.err.String())
-		}
-	}
-}
-
 // course is a run of reinforcement learning that is written down.
 type course struct {
 	rlhf.PPORun // nil: what no test needs
 	fails       error
 }
 
-func (c course) Info() (rlhf.RunInfo, error) { return trained, nil }
+func (c course) Info() (rlhf.RunInfo, error) {
+	info := trained
+	info.Memory = memory.Plan{{What: "policy", Bytes: 3e9}}
+	return info, nil
+}
+
 func (c course) History() ([]rlhf.Point, error) {
 	var points []rlhf.Point
 	for i := range 20 {
@@ -349,7 +302,7 @@ func TestPPOTrainReports(t *testing.T) {
 	if strings.Contains(d.out.String(), "gold") {
 		t.Errorf("metrics that the run lacks:\n%s", d.out.String())
 	}
-	for _, want := range []string{"ppo train: polite, 1.5K parameters, step 3 of 7", "1 pair is too long", "ppo train: compiling"} {
+	for _, want := range []string{"ppo train: polite, 1.5K parameters, step 3 of 7", "1 pair is too long", "policy     ", "3.0 GB", "ppo train: compiling"} {
 		if !strings.Contains(d.err.String(), want) {
 			t.Errorf("said nothing of %q:\n%s", want, d.err.String())
 		}

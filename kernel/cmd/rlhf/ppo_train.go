@@ -11,17 +11,16 @@ import (
 	"time"
 
 	"hhrlhf/rlhf"
-	"hhrlhf/rlhf/memory"
 	"hhrlhf/rlhf/run"
 )
 
 // ppoTrainFlags are the flags of rlhf ppo train.
 type ppoTrainFlags struct {
-	name, runs    string
-	cfg           rlhf.PPO
-	more          int
-	configured    bool // whether a flag of the configuration was given
-	asJSON, force bool
+	name, runs string
+	cfg        rlhf.PPO
+	more       int
+	configured bool // whether a flag of the configuration was given
+	asJSON     bool
 }
 
 // ppoConfigFlags are the flags that describe a new run; without any, -name alone goes
@@ -47,7 +46,8 @@ rlhf ppo train -name NAME alone, goes on from there.
   rlhf ppo train -name polite -more 50                                50 steps beyond the plan
 
 A step lets the policy answer -batch prompts, scores the answers, and makes -epochs passes
-over them in -minibatches parts each. The progress line has the mean score of the step's
+over them in -minibatches parts each. What the run will hold in memory is printed first,
+and a run that cannot fit is refused, with what to change. The progress line has the mean score of the step's
 answers, and their KL from the first policy: nats an answer, 0 at the start. -steps is the
 whole plan: the learning rate falls over it. What a flag leaves at 0 comes from -size.
 With -json, standard output is one object: "run", "last" (the last step's metrics)
@@ -116,7 +116,6 @@ func (f *ppoTrainFlags) bind(fs *flag.FlagSet) {
 	fs.Uint64Var(&c.Seed, "seed", 0, "determines everything drawn at random")
 	fs.StringVar(&c.Plant, "plant", "", "make a classical `mistake` on purpose: "+strings.Join(rlhf.Plants(), ", "))
 	fs.BoolVar(&f.asJSON, "json", false, "print JSON on standard output")
-	fs.BoolVar(&f.force, "force", false, "go on where the memory does not seem to suffice")
 }
 
 // config returns the configuration that the flags describe, checked.
@@ -157,15 +156,7 @@ func runPPOTrain(ctx context.Context, s shell, f ppoTrainFlags) error {
 	lab := l.With(ctx)
 	var r rlhf.PPORun
 	if f.configured {
-		need, err := ppoNeed(l, cfg)
-		if err != nil {
-			return fmt.Errorf("%s: %w", command, err)
-		}
-		if err := demand(s.err, command, need, "take -value shared, a smaller -batch, -accumulate more, or -checkpointing", f.force); err != nil {
-			return err
-		}
 		p := newProgress(s.err, command)
-		p.say("about %s of memory", memory.Text(need))
 		stop := p.waiting("reading the data and preparing " + f.name)
 		r, err = lab.PPO(f.name, cfg)
 		stop()
@@ -198,6 +189,7 @@ func (f ppoTrainFlags) train(ctx context.Context, s shell, r rlhf.PPORun, start 
 	for _, note := range info.Notes {
 		fmt.Fprintln(s.err, "  "+note)
 	}
+	fmt.Fprint(s.err, info.Memory)
 	steps := r.Train()
 	if f.more > 0 {
 		steps = r.Steps(f.more)
