@@ -68,7 +68,7 @@ func main() {
 
 func commands() []command {
 	return []command{labCommand(), runCommand(), setupCommand(), doctorCommand(),
-		lmCommand(), pmCommand(), benchCommand(), kernelCommand(), engineCommand(), probeCommand(), versionCommand()}
+		lmCommand(), pmCommand(), onlineCommand(), benchCommand(), kernelCommand(), engineCommand(), probeCommand(), versionCommand()}
 }
 
 // dispatch finds the command that args name and runs it.
