@@ -3,6 +3,7 @@ package show
 import (
 	"fmt"
 	"image/color"
+	"math"
 	"slices"
 
 	"hhrlhf/rlhf"
@@ -105,7 +106,7 @@ func HeadToHead(c online.Control) {
 	k.caption = fmt.Sprintf("%d comparisons decided; %s. Bars: 95 %% intervals.", c.Won.N, verdict)
 	k.text = fmt.Sprintf("accuracies of two preference models trained on %d comparisons each\n", c.Rows) + text +
 		fmt.Sprintf("the policy of the mix won %.3f (%.3f to %.3f) of %d comparisons, Elo %s (%s to %s): %s\n", c.Won.Value, c.Won.Low, c.Won.High, c.Won.N,
-			signed(c.Elo.Elo), signed(c.Elo.Low), signed(c.Elo.High), verdict)
+			signed(math.Round(c.Elo.Elo)), signed(math.Round(c.Elo.Low)), signed(math.Round(c.Elo.High)), verdict)
 	if c.SE > 0 {
 		k.text += fmt.Sprintf("the true labeller: worth higher by %s ± %s (standard error)\n", signed(c.Better), number(c.SE))
 	}

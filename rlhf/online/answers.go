@@ -67,7 +67,7 @@ func (l *Loop) prompts(tranche string, n int) []string {
 	if len(l.o.Prompts) > 0 {
 		return drawn(l.o.Prompts, n, rng)
 	}
-	return l.world.Prompts(n, rng, l.cfg.harmful())
+	return l.world.Prompts(n, rng, l.cfg.Harmful)
 }
 
 // drawn takes n of the prompts, each once before any comes again.

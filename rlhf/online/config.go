@@ -34,8 +34,8 @@ type Config struct {
 	// no control. It may be changed later.
 	Trial   int `json:"trial"`
 	Control int `json:"control"`
-	// Harmful is the share of harmful requests among the world's prompts. 0: 0.3.
-	// Negative: none, as in the paper's online data.
+	// Harmful is the share of harmful requests among the world's prompts. 0: none, as in
+	// the paper's online data.
 	Harmful float64 `json:"harmful"`
 	// PM and PPO are the settings of all preference models and policies. What they are
 	// trained on, their names and their seeds are the loop's; PPO.KLCoef is as it stands,
@@ -68,20 +68,20 @@ func (c Config) Filled() Config {
 	fill(&c.Size, rlhf.Default, "", rlhf.Default, "")
 	s := c.Size
 	fill(&c.Rounds, s, 1, 2, 5)
-	fill(&c.Base, s, 400, 6000, 40000)
-	fill(&c.RS, s, 256, 2000, 20000)
-	fill(&c.Online, s, 256, 2000, 20000)
+	fill(&c.Base, s, 400, 16000, 100000)
+	fill(&c.RS, s, 256, 6000, 40000)
+	fill(&c.Online, s, 256, 5000, 40000)
 	fill(&c.K, s, 2, 8, 16)
 	fill(&c.Snapshots, s, 2, 3, 5)
 	fill(&c.Trial, s, 64, 300, 2000)
 	fill(&c.Control, s, 128, 600, 4000)
-	fill(&c.Harmful, s, 0.3, 0.3, 0.3)
 	fill(&c.PM.Size, s, s, s, s)
 	fill(&c.PPO.Size, s, s, s, s)
 	fill(&c.PM.HeldOut, s, 0.2, 0.2, 0.2)
-	fill(&c.PPO.Planned, s, 4, 80, 1000)
+	fill(&c.PPO.Planned, s, 4, 60, 1000)
 	if rlhf.Synthetic(c.World) { // as preference models of the world's own comparisons
 		fill(&c.PM.LearningRate, s, 3e-3, 3e-3, 5e-4)
+		fill(&c.PPO.LearningRate, s, 5e-4, 3e-4, 1e-4)
 	}
 	return c
 }
@@ -107,7 +107,7 @@ func (c Config) Validate() error {
 	}{{"Rounds", c.Rounds, 1}, {"Base", c.Base, 1}, {"RS", c.RS, 1}, {"Online", c.Online, 1}, {"K", c.K, 1}, {"Snapshots", c.Snapshots, 1}, {"Trial", c.Trial, 1}} {
 		want(n.value >= n.least, n.field, n.value, fmt.Sprintf(">= %d", n.least))
 	}
-	want(c.Harmful <= 1, "Harmful", c.Harmful, "a share up to 1, or negative for none")
+	want(c.Harmful >= 0 && c.Harmful <= 1, "Harmful", c.Harmful, "in [0, 1]")
 	want(c.PPO.Planned >= c.Snapshots, "PPO.Planned", c.PPO.Planned, fmt.Sprintf(">= Snapshots (%d)", c.Snapshots))
 	for _, n := range []struct{ field, value string }{{"PM.LM", c.PM.LM}, {"PM.Data", c.PM.Data}, {"PPO.Policy", c.PPO.Policy}, {"PPO.PM", c.PPO.PM}, {"PPO.Data", c.PPO.Data}} {
 		want(n.value == "", n.field, fmt.Sprintf("%q", n.value), `"": the loop names it`)
@@ -118,9 +118,6 @@ func (c Config) Validate() error {
 	want(c.PPO.Seed == 0, "PPO.Seed", c.PPO.Seed, "0: Seed decides it")
 	return errors.Join(errs...)
 }
-
-// harmful is the share of harmful requests among prompts.
-func (c Config) harmful() float64 { return max(0, c.Harmful) }
 
 // at are the steps after which a policy's snapshots are taken, the last one at its end.
 func (c Config) at() []int {

@@ -60,8 +60,8 @@
 //     many the paper deployed), and of the policies of earlier rounds the last one is
 //     deployed again ("from different online iterations"). Pairs of the online
 //     tranches are of two different snapshots; the paper does not say.
-//   - The paper's online comparisons are of helpfulness only; here [Config].Harmful of the
-//     prompts are red-team ones, as in the other tranches.
+//   - The paper's base and rs tranches have red-team comparisons, its online ones have none;
+//     here [Config].Harmful is one share for all tranches, and for the prompts of PPO.
 //   - The paper's models are trained after context distillation; here from whatever
 //     language model LM names, distilled or not.
 //   - "A fresh scan" of models of many sizes is one model here, with a seed of its own

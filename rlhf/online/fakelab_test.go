@@ -321,5 +321,5 @@ var _ rlhf.Lab = (*lab)(nil)
 
 // small is a loop that the fake lab walks through in a blink.
 func small() online.Config {
-	return online.Config{Size: rlhf.Tiny, LM: "lm", Rounds: 2, Base: 300, RS: 200, Online: 200, K: 4, Snapshots: 2, Trial: 80, Control: 150, PPO: rlhf.PPO{Planned: 5}}
+	return online.Config{Size: rlhf.Tiny, LM: "lm", Rounds: 2, Base: 300, RS: 200, Online: 200, K: 4, Snapshots: 2, Trial: 80, Control: 150, Harmful: 0.3, PPO: rlhf.PPO{Planned: 5}}
 }

@@ -348,7 +348,7 @@ func (w *walk) policy(name, pm string, steps []int) error {
 	if w.world != nil && len(w.o.Prompts) == 0 {
 		c.Data = w.cfg.World
 		if c.HarmfulFraction == 0 {
-			c.HarmfulFraction = w.cfg.harmful()
+			c.HarmfulFraction = max(w.cfg.Harmful, 1e-12) // 0 would be PPO's default, 0.3
 		}
 	}
 	p, err := w.lab.PPO(name, c)

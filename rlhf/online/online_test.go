@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -441,3 +442,58 @@ func TestErrors(t *testing.T) {
 }
 
 func synthRand() *rand.Rand { return rand.New(rand.NewPCG(3, 4)) }
+
+// Every round starts from the base model again, on all data so far, with other seeds;
+// both arms of the control have everything alike but the data.
+func TestFromScratch(t *testing.T) {
+	dir := t.TempDir()
+	l := newLab(dir)
+	c := small()
+	c.Harmful = 0
+	loop := open(t, l, c, online.Options{})
+	finish(t, loop)
+	pm := func(name string) (c rlhf.PM) { return config(t, l, name, c) }
+	ppo := func(name string) (c rlhf.PPO) { return config(t, l, name, c) }
+	for i, name := range []string{"base", "1", "2"} {
+		c := pm("loop-pm-" + name)
+		tranches, err := filepath.Glob(filepath.Join(c.Data, "*.jsonl"))
+		if want := []int{1, 2, 3}[i]; err != nil || c.LM != "lm" || c.Rows != 0 || c.Mix != nil || len(tranches) != want {
+			t.Errorf("round %s: %+v has %d tranches, want %d", name, c, len(tranches), want)
+		}
+	}
+	one, two := ppo("loop-ppo-1"), ppo("loop-ppo-2")
+	if one.Policy != "lm" || two.Policy != "lm" || one.PM != "loop-pm-1" || two.PM != "loop-pm-2" || one.Seed == two.Seed || pm("loop-pm-1").Seed == pm("loop-pm-2").Seed {
+		t.Errorf("policies %+v\n%+v", one, two)
+	}
+	if one.Data != "synth-small" || one.HarmfulFraction == 0 || one.HarmfulFraction > 1e-9 {
+		t.Errorf("a helpful-only loop trains on %q with a share of %g harmful prompts", one.Data, one.HarmfulFraction)
+	}
+	base, mix := pm("loop-base-only-2-pm"), pm("loop-even-mix-2-pm")
+	if base.Rows != mix.Rows || len(base.Mix) != 1 || len(mix.Mix) != 4 || base.Seed != mix.Seed {
+		t.Errorf("the control's arms: %+v\n%+v", base, mix)
+	}
+	shares := map[string]float64{}
+	for _, m := range mix.Mix {
+		name, _, _ := strings.Cut(m.Data, "-")
+		shares[name] += m.Weight
+	}
+	for _, name := range []string{"base", "rs", "online"} {
+		rltest.Close(t, "share of "+name, shares[name], 1.0/3, 1e-12)
+	}
+	a, b := ppo("loop-base-only-2-ppo"), ppo("loop-even-mix-2-ppo")
+	if a.PM, b.PM = "", ""; !reflect.DeepEqual(a, b) {
+		t.Errorf("the control's policies differ in more than their model:\n%+v\n%+v", a, b)
+	}
+}
+
+func config[C any](t *testing.T, l *lab, name string, c C) C {
+	t.Helper()
+	r, err := l.read(name)
+	if err == nil {
+		err = json.Unmarshal(r.Info.Config, &c)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}

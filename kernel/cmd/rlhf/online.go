@@ -32,7 +32,7 @@ model and a policy are trained from scratch on all comparisons so far, and snaps
 of the policy write the next ones. Ctrl-C keeps what is done; the same command goes on.
 
   rlhf lm train -name first -data synth-small
-  rlhf online -lm first                            two rounds and a control, a few minutes
+  rlhf online -lm first                            two rounds and a control
   rlhf online -lm first -rounds 3                  the same loop, one round more
   rlhf online -lm first -name strict -ppo-kl 0.1   another one
 
@@ -65,9 +65,9 @@ func (f *onlineFlags) bind(fs *flag.FlagSet) {
 	fs.IntVar(&c.Snapshots, "snapshots", 0, "states of each policy that are deployed at once")
 	fs.IntVar(&c.Trial, "trial", 0, "prompts that every policy answers for the ratings of a round")
 	fs.IntVar(&c.Control, "control", 0, "prompts of the control of equal sizes; negative: no control")
-	fs.Float64Var(&c.Harmful, "harmful", 0, "share of harmful requests (default 0.3); negative: none")
+	fs.Float64Var(&c.Harmful, "harmful", 0, "share of harmful requests among the prompts")
 	fs.IntVar(&c.PPO.Planned, "ppo-steps", 0, "`steps` of each policy")
-	fs.Float64Var(&c.PPO.KLCoef, "ppo-kl", 0.02, "penalty on the KL divergence from the language model")
+	fs.Float64Var(&c.PPO.KLCoef, "ppo-kl", 0.1, "penalty on the KL divergence from the language model")
 	fs.Uint64Var(&c.Seed, "seed", 0, "determines everything drawn at random")
 	fs.BoolVar(&f.asJSON, "json", false, "print JSON on standard output")
 }
