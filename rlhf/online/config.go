@@ -37,6 +37,9 @@ type Config struct {
 	// Harmful is the share of harmful requests among the world's prompts. 0: none, as in
 	// the paper's online data.
 	Harmful float64 `json:"harmful"`
+	// Epochs is how often each preference model goes through its training comparisons
+	// (paper: once). PM.Planned, unless 0, is its number of steps instead.
+	Epochs int `json:"epochs"`
 	// PM and PPO are the settings of all preference models and policies. What they are
 	// trained on, their names and their seeds are the loop's; PPO.KLCoef is as it stands,
 	// 0 included.
@@ -73,15 +76,15 @@ func (c Config) Filled() Config {
 	fill(&c.Online, s, 256, 5000, 40000)
 	fill(&c.K, s, 2, 8, 16)
 	fill(&c.Snapshots, s, 2, 3, 5)
-	fill(&c.Trial, s, 64, 300, 2000)
+	fill(&c.Trial, s, 64, 500, 2000)
 	fill(&c.Control, s, 128, 600, 4000)
+	fill(&c.Epochs, s, 1, 3, 1) // three make a good judge of what one leaves little better than a coin
 	fill(&c.PM.Size, s, s, s, s)
 	fill(&c.PPO.Size, s, s, s, s)
 	fill(&c.PM.HeldOut, s, 0.2, 0.2, 0.2)
 	fill(&c.PPO.Planned, s, 4, 60, 1000)
 	if rlhf.Synthetic(c.World) { // as preference models of the world's own comparisons
 		fill(&c.PM.LearningRate, s, 3e-3, 3e-3, 5e-4)
-		fill(&c.PPO.LearningRate, s, 5e-4, 3e-4, 1e-4)
 	}
 	return c
 }
@@ -104,7 +107,7 @@ func (c Config) Validate() error {
 	for _, n := range []struct {
 		field        string
 		value, least int
-	}{{"Rounds", c.Rounds, 1}, {"Base", c.Base, 1}, {"RS", c.RS, 1}, {"Online", c.Online, 1}, {"K", c.K, 1}, {"Snapshots", c.Snapshots, 1}, {"Trial", c.Trial, 1}} {
+	}{{"Rounds", c.Rounds, 1}, {"Base", c.Base, 1}, {"RS", c.RS, 1}, {"Online", c.Online, 1}, {"K", c.K, 1}, {"Snapshots", c.Snapshots, 1}, {"Epochs", c.Epochs, 1}, {"Trial", c.Trial, 1}} {
 		want(n.value >= n.least, n.field, n.value, fmt.Sprintf(">= %d", n.least))
 	}
 	want(c.Harmful >= 0 && c.Harmful <= 1, "Harmful", c.Harmful, "in [0, 1]")

@@ -64,6 +64,8 @@
 //     here [Config].Harmful is one share for all tranches, and for the prompts of PPO.
 //   - The paper's models are trained after context distillation; here from whatever
 //     language model LM names, distilled or not.
+//   - Preference models go through their comparisons [Config].Epochs times, three at the
+//     default size, where the paper's go once through ten times as many.
 //   - "A fresh scan" of models of many sizes is one model here, with a seed of its own
 //     in each round.
 //   - Ratings pool the comparisons of all trials and online tranches, with a prior of one

@@ -305,11 +305,25 @@ func (w *walk) judge(name string, mix []rlhf.Share, rows int) error {
 	}
 	c := w.cfg.PM
 	c.LM, c.Data, c.Mix, c.Rows, c.Seed = w.cfg.LM, folder, mix, rows, w.seed.Uint64("online/pm", len(w.tranches))
+	if c.Planned == 0 {
+		c.Planned = w.steps(rows)
+	}
 	p, err := w.lab.PM(name, c)
 	if err != nil {
 		return err
 	}
 	return w.train(p)
+}
+
+// steps are those of a preference model on so many comparisons, or on all there are.
+func (w *walk) steps(rows int) int {
+	if rows == 0 {
+		for _, t := range w.tranches {
+			rows += len(t.rows)
+		}
+	}
+	trained := float64(rows) * (1 - w.cfg.PM.HeldOut)
+	return max(1, int(float64(w.cfg.Epochs)*trained/float64(w.cfg.PM.Filled().Batch)))
 }
 
 // train trains a run to its plan and passes its events on.

@@ -461,6 +461,9 @@ func TestFromScratch(t *testing.T) {
 			t.Errorf("round %s: %+v has %d tranches, want %d", name, c, len(tranches), want)
 		}
 	}
+	if a, b := pm("loop-pm-1").Planned, pm("loop-pm-2").Planned; a < 10 || b <= a {
+		t.Errorf("%d and %d steps: more comparisons are more steps of an epoch", a, b)
+	}
 	one, two := ppo("loop-ppo-1"), ppo("loop-ppo-2")
 	if one.Policy != "lm" || two.Policy != "lm" || one.PM != "loop-pm-1" || two.PM != "loop-pm-2" || one.Seed == two.Seed || pm("loop-pm-1").Seed == pm("loop-pm-2").Seed {
 		t.Errorf("policies %+v\n%+v", one, two)
