@@ -17,11 +17,12 @@ const module = "hhrlhf/"
 // arrows lists, for each package of the library, the packages of this module
 // that it may import. The order is that of the stages: imports point one way.
 var arrows = map[string][]string{
-	"rlhf":                      {},
+	"rlhf":                      {"rlhf/memory"},
 	"rlhf/pjrt":                 {},
 	"rlhf/synth":                {"rlhf"},
 	"rlhf/data":                 {"rlhf"},
 	"rlhf/eval":                 {"rlhf"},
+	"rlhf/memory":               {},
 	"rlhf/models":               {"rlhf/data", "rlhf/pjrt"},
 	"rlhf/tokenizer":            {"rlhf"},
 	"rlhf/internal/safetensors": {},
@@ -31,14 +32,14 @@ var arrows = map[string][]string{
 	"rlhf/rl":                   {"rlhf/internal/gx"},
 	"rlhf/internal/fit":         {"rlhf/internal/gx", "rlhf/rl"},
 	"rlhf/lm":                   {"rlhf", "rlhf/internal/gx", "rlhf/internal/fit"},
-	"rlhf/pretrained":           {"rlhf/lm", "rlhf/tokenizer", "rlhf/internal/gx", "rlhf/internal/safetensors"},
+	"rlhf/pretrained":           {"rlhf/lm", "rlhf/memory", "rlhf/tokenizer", "rlhf/internal/gx", "rlhf/internal/safetensors"},
 	"rlhf/sample":               {"rlhf/lm", "rlhf/internal/gx"},
 	"rlhf/pm":                   {"rlhf", "rlhf/data", "rlhf/eval", "rlhf/lm", "rlhf/rl", "rlhf/tokenizer", "rlhf/internal/gx", "rlhf/internal/fit"},
 	"rlhf/distill":              {"rlhf", "rlhf/eval", "rlhf/lm", "rlhf/rl", "rlhf/tokenizer", "rlhf/internal/gx", "rlhf/internal/fit", "rlhf/internal/safetensors"},
-	"rlhf/ppo":                  {"rlhf", "rlhf/lm", "rlhf/rl", "rlhf/sample", "rlhf/tokenizer", "rlhf/internal/gx", "rlhf/internal/fit"}, // not pm: anything that scores will do
-	"rlhf/bench":                {"rlhf", "rlhf/lm", "rlhf/pm", "rlhf/pretrained", "rlhf/sample", "rlhf/tokenizer", "rlhf/internal/gx"},
-	"rlhf/online":               {"rlhf", "rlhf/data", "rlhf/eval", "rlhf/run", "rlhf/synth"}, // drives a Lab, whichever it is
-	"rlhf/local": {"rlhf", "rlhf/distill", "rlhf/data", "rlhf/eval", "rlhf/synth", "rlhf/tokenizer", "rlhf/run", "rlhf/lm", "rlhf/pretrained", "rlhf/sample", "rlhf/pm", "rlhf/ppo",
+	"rlhf/ppo":                  {"rlhf", "rlhf/lm", "rlhf/memory", "rlhf/rl", "rlhf/sample", "rlhf/tokenizer", "rlhf/internal/gx", "rlhf/internal/fit"}, // not pm: anything that scores will do
+	"rlhf/bench":                {"rlhf", "rlhf/lm", "rlhf/pm", "rlhf/ppo", "rlhf/pretrained", "rlhf/sample", "rlhf/tokenizer", "rlhf/internal/gx"},
+	"rlhf/online":               {"rlhf", "rlhf/eval", "rlhf/run", "rlhf/synth"}, // drives a Lab, whichever it is
+	"rlhf/local": {"rlhf", "rlhf/memory", "rlhf/distill", "rlhf/data", "rlhf/eval", "rlhf/synth", "rlhf/tokenizer", "rlhf/run", "rlhf/lm", "rlhf/pretrained", "rlhf/sample", "rlhf/pm", "rlhf/ppo",
 		"rlhf/internal/gx", "rlhf/internal/fit"},
 }
 

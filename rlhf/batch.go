@@ -24,10 +24,16 @@ type Batch struct {
 	LogPSample  [][]float32 `json:"logp_sample"`  // [B][R] log π(a_t|s_t) as the sampler saw it, nats
 
 	// Filled by Score.
-	Score   []float32   `json:"score"`    // [B] from the preference model, or from your own reward
+	Score   []float32   `json:"score"`    // [B] from the preference model, or from your own reward; zeros if there is neither
 	LogP    [][]float32 `json:"logp"`     // [B][R] log π(a_t|s_t) of the scoring pass: PPO's old log-probability
 	LogPRef [][]float32 `json:"logp_ref"` // [B][R] log π₀(a_t|s_t)
 	Value   [][]float32 `json:"value"`    // [B][R] V(s_t)
+	Entropy [][]float32 `json:"entropy"`  // [B][R] of π(·|s_t), nats
+	// ExactKL is D_KL(π‖π₀) at each state over the whole vocabulary, [B][R] in nats,
+	// where that is small; else nil.
+	ExactKL [][]float32 `json:"exact_kl,omitempty"`
+	// ScoreTest is [B] from PPO.TestPM, for the eye.
+	ScoreTest []float32 `json:"score_test,omitempty"`
 
 	// Filled by Shape.
 	KL     [][]float32 `json:"kl"`     // [B][R] k_t = LogP − LogPRef (k1), nats
@@ -62,4 +68,18 @@ func (b *Batch) RowKL(row int) float64 {
 		}
 	}
 	return kl
+}
+
+// Samples are the first n responses of a batch that has gone through Shape.
+func (b *Batch) Samples(n int) []Sample {
+	var out []Sample
+	for i := range min(n, len(b.Prompts)) {
+		s := Sample{Prompt: b.Prompts[i], Response: b.Responses[i], Tokens: b.Length(i), EOS: b.EOS[i],
+			Score: float64(b.Score[i]), KL: b.RowKL(i)}
+		if len(b.Gold) > 0 {
+			s.Gold = &b.Gold[i]
+		}
+		out = append(out, s)
+	}
+	return out
 }

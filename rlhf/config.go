@@ -101,68 +101,6 @@ type Share struct {
 	Weight float64 `json:"weight"`
 }
 
-// PPO configures reinforcement learning against a preference model (paper,
-// section 4.1 and appendix B.1). What the paper does not state is taken from
-// Stiennon et al. 2020, B.1, and said at the field.
-type PPO struct {
-	Size Size `json:"size"`
-	// Policy names the language-model run that is both the initial policy and
-	// the reference π₀; PM names the preference model.
-	Policy string `json:"policy"`
-	PM     string `json:"pm"`
-	// Data names where prompts come from, as LM.Data does. "": the PM's data.
-	Data string `json:"data"`
-	// Rows bounds how many comparisons are read for their prompts. 0: no bound.
-	Rows int `json:"rows"`
-	// HarmfulFraction is the share of harmful requests among synthetic prompts.
-	// 0: 0.3 ("a larger fraction of helpfulness prompts", section 4.4).
-	HarmfulFraction float64 `json:"harmful_fraction"`
-	// Prompt and Response are P and R: tokens per prompt (a longer prompt loses
-	// its oldest turns, or is skipped and counted) and per response (paper: 128).
-	Prompt   int `json:"prompt"`
-	Response int `json:"response"`
-	// Batch is B, the responses per step; Minibatches must divide it.
-	Batch       int `json:"batch"`
-	Minibatches int `json:"minibatches"`
-	// Epochs is K, the passes over a batch (B.1: 1, 2 or 4).
-	Epochs int `json:"epochs"`
-	// Planned is the number of steps; the learning rate decays linearly to a
-	// tenth over it (not stated; Stiennon et al.: linear).
-	Planned int `json:"planned"`
-	// KLCoef is λ_KL per token: r_t = −KLCoef·k_t + [t is last]·score (eq. 4.1).
-	// Paper: 0.001. 0 means no penalty.
-	KLCoef float64 `json:"kl_coef"`
-	// ClipRange is ε of the policy's clip. 0: 0.2 (B.1).
-	ClipRange float64 `json:"clip_range"`
-	// ValueClip bounds the change of a value from its rollout value. 0: 0.2
-	// (not stated; Stiennon et al.). Negative: no clipping.
-	ValueClip float64 `json:"value_clip"`
-	// Gamma is the discount. 0: 1 (B.1). Lambda is GAE's λ. 0: 0.95 (not
-	// stated; Stiennon et al.).
-	Gamma  float64 `json:"gamma"`
-	Lambda float64 `json:"lambda"`
-	// Temperature divides the logits, in sampling and in every log-probability.
-	// 0: 1, the only value consistent with footnote 12.
-	Temperature float64 `json:"temperature"`
-	// MissingEOSPenalty is subtracted from the score of a response that was cut
-	// at Response tokens. Not stated. 0 means none.
-	MissingEOSPenalty float64 `json:"missing_eos_penalty"`
-	// NoWhiten keeps advantages as they are; by default they get mean 0 and
-	// variance 1 over the valid tokens of the batch (not stated).
-	NoWhiten bool `json:"no_whiten"`
-	// CriticWarmup is the number of first steps in which only the value
-	// function learns. 0 means none.
-	CriticWarmup int `json:"critic_warmup"`
-	// LearningRate is the policy's, ValueLearningRate the value function's; both
-	// rise linearly over the first Warmup steps (B.1: over 25,000 samples in the
-	// robustness runs), because Adam's first steps are its largest.
-	LearningRate      float64 `json:"learning_rate"`
-	ValueLearningRate float64 `json:"value_learning_rate"`
-	Warmup            int     `json:"warmup"`
-	ClipNorm          float64 `json:"clip_norm"`
-	Seed              uint64  `json:"seed"`
-}
-
 // The names of the synthetic worlds, as Data fields take them: the whole world
 // and a small district of it, learnt in a minute. With PagesOf behind the name,
 // as in "synth-small-pages", a language model reads documents of several
@@ -269,35 +207,6 @@ func (c LM) filledFrom() LM {
 	return c
 }
 
-// Filled returns the configuration with every field that zero leaves to Size
-// set. Data may stay zero: the PM run decides it when the run is created.
-func (c PPO) Filled() PPO {
-	fill(&c.Size, c.Size, same(Default))
-	fill(&c.HarmfulFraction, c.Size, same(0.3))
-	if Synthetic(c.Data) {
-		fill(&c.Batch, c.Size, [3]int{16, 64, 128})
-		fill(&c.Planned, c.Size, [3]int{12, 220, 1000})
-		fill(&c.LearningRate, c.Size, [3]float64{5e-4, 5e-4, 1e-4})
-		fill(&c.Warmup, c.Size, [3]int{2, 10, 20})
-	}
-	fill(&c.Prompt, c.Size, [3]int{32, 32, 128})
-	fill(&c.Response, c.Size, [3]int{24, 24, 128})
-	fill(&c.Batch, c.Size, [3]int{16, 32, 128})
-	fill(&c.Minibatches, c.Size, [3]int{2, 2, 4})
-	fill(&c.Epochs, c.Size, [3]int{2, 2, 4})
-	fill(&c.Planned, c.Size, [3]int{12, 120, 1000})
-	fill(&c.ClipRange, c.Size, same(0.2))
-	fill(&c.ValueClip, c.Size, same(0.2))
-	fill(&c.Gamma, c.Size, same(1.0))
-	fill(&c.Lambda, c.Size, same(0.95))
-	fill(&c.Temperature, c.Size, same(1.0))
-	fill(&c.LearningRate, c.Size, [3]float64{2e-4, 2e-4, 1e-5})
-	fill(&c.Warmup, c.Size, [3]int{2, 10, 20})
-	fill(&c.ValueLearningRate, c.Size, [3]float64{1e-3, 1e-3, 3e-5})
-	fill(&c.ClipNorm, c.Size, same(1.0))
-	return c
-}
-
 // A fault collects what is wrong with a configuration, all at once.
 type faults struct {
 	stage string
@@ -367,35 +276,6 @@ func (c LM) Validate() error {
 	f.want(c.LearningRate > 0, "LearningRate", c.LearningRate, "> 0")
 	f.want(c.Warmup >= 0, "Warmup", c.Warmup, ">= 0")
 	f.want(c.WeightDecay >= 0, "WeightDecay", c.WeightDecay, ">= 0")
-	f.want(c.ClipNorm > 0, "ClipNorm", c.ClipNorm, "> 0")
-	return f.err()
-}
-
-// Validate reports every field out of range. Call it on a filled configuration.
-func (c PPO) Validate() error {
-	f := faults{stage: "ppo"}
-	f.size(c.Size)
-	f.want(c.Policy != "", "Policy", `""`, "the name of a language-model run")
-	f.want(c.PM != "", "PM", `""`, "the name of a preference-model run")
-	f.want(c.Rows >= 0, "Rows", c.Rows, ">= 0")
-	f.want(c.HarmfulFraction >= 0 && c.HarmfulFraction <= 1, "HarmfulFraction", c.HarmfulFraction, "in [0, 1]")
-	f.want(c.Prompt >= 4, "Prompt", c.Prompt, ">= 4")
-	f.want(c.Response >= 1, "Response", c.Response, ">= 1")
-	f.want(c.Batch > 0, "Batch", c.Batch, "> 0")
-	f.want(c.Minibatches > 0 && c.Batch%max(c.Minibatches, 1) == 0, "Minibatches", c.Minibatches,
-		fmt.Sprintf("a divisor of Batch (%d)", c.Batch))
-	f.want(c.Epochs > 0, "Epochs", c.Epochs, "> 0")
-	f.want(c.Planned > 0, "Planned", c.Planned, "> 0")
-	f.want(c.KLCoef >= 0, "KLCoef", c.KLCoef, ">= 0 (a negative one would pay for divergence)")
-	f.want(c.ClipRange > 0 && c.ClipRange < 1, "ClipRange", c.ClipRange, "in (0, 1)")
-	f.want(c.Gamma > 0 && c.Gamma <= 1, "Gamma", c.Gamma, "in (0, 1]")
-	f.want(c.Lambda > 0 && c.Lambda <= 1, "Lambda", c.Lambda, "in (0, 1]")
-	f.want(c.Temperature > 0, "Temperature", c.Temperature, "> 0")
-	f.want(c.MissingEOSPenalty >= 0, "MissingEOSPenalty", c.MissingEOSPenalty, ">= 0")
-	f.want(c.CriticWarmup >= 0, "CriticWarmup", c.CriticWarmup, ">= 0")
-	f.want(c.Warmup >= 0, "Warmup", c.Warmup, ">= 0")
-	f.want(c.LearningRate > 0, "LearningRate", c.LearningRate, "> 0")
-	f.want(c.ValueLearningRate > 0, "ValueLearningRate", c.ValueLearningRate, "> 0")
 	f.want(c.ClipNorm > 0, "ClipNorm", c.ClipNorm, "> 0")
 	return f.err()
 }

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"iter"
 	"time"
+
+	"hhrlhf/rlhf/memory"
 )
 
 // A Lab makes runs, drives them and answers questions about them. There are two
@@ -90,9 +92,10 @@ type PMRun interface {
 	// Comparisons returns up to n held-out comparisons, for the eye.
 	Comparisons(n int) ([]Comparison, error)
 	// BestOf is rejection sampling (paper, section 2.3): the policy writes k responses to
-	// each prompt, and this model scores them as Score does. The policy is a
-	// language-model run, a PPO run as it is now, or a checkpoint named as in PM.LM, and
-	// must have this model's tokenizer.
+	// each prompt, and this model scores them. The policy is a language-model run, a PPO
+	// run as it is now, or a checkpoint named as in PM.LM, and must have this model's
+	// tokenizer. As in reinforcement learning what is scored are the tokens that were written;
+	// Score, which has the text only, cuts it into tokens itself and takes every response for ended.
 	//
 	// Sample j of prompt i has a seed that o.Seed, i and j alone decide: the first k of a
 	// call with more are those of a call with k, and so are the first prompts of a longer
@@ -139,6 +142,8 @@ type RunInfo struct {
 	Config       json.RawMessage `json:"config"` // filled
 	Data         []DataInfo      `json:"data"`
 	Notes        []string        `json:"notes,omitempty"` // e.g. rows skipped while loading, and why
+	// Memory is what a PPO run will hold, estimated; it prints as a table.
+	Memory memory.Plan `json:"memory,omitempty"`
 }
 
 // DataInfo says which data a run was made from.

@@ -3,6 +3,7 @@ package rlhf_test
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -102,5 +103,30 @@ func TestGlossary(t *testing.T) {
 	}
 	if _, ok := rlhf.Define("nothing"); ok {
 		t.Error("an unknown metric is defined")
+	}
+}
+
+func TestAliases(t *testing.T) {
+	seen := map[rlhf.Alias]bool{}
+	for _, a := range rlhf.Aliases("") {
+		if _, ok := rlhf.Define(a.Name); !ok {
+			t.Errorf("%+v is an alias of a metric that the glossary does not have", a)
+		}
+		if bare := (rlhf.Alias{Name: a.Name, System: a.System, Theirs: a.Theirs}); seen[bare] || a.System == "" || a.Theirs == "" {
+			t.Errorf("%+v is a duplicate or incomplete", a)
+		} else {
+			seen[bare] = true
+		}
+		for _, name := range []string{a.Name, a.Theirs} {
+			if !slices.Contains(rlhf.Aliases(name), a) {
+				t.Errorf("Aliases(%q) does not have %+v", name, a)
+			}
+		}
+	}
+	if found := rlhf.Aliases("actor/ppo_kl"); len(found) != 1 || found[0].Name != "policy/approx_kl" || found[0].System != "verl" {
+		t.Errorf("actor/ppo_kl is %+v", found)
+	}
+	if found := rlhf.Aliases("nothing"); len(found) != 0 {
+		t.Errorf("an unknown name is %+v", found)
 	}
 }

@@ -555,7 +555,7 @@ func TestEnv(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"A=1", "GLIBC_TUNABLES=glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=4294967296:glibc.malloc.trim_threshold=8589934592:glibc.malloc.check=1",
+	want := []string{"A=1", "GLIBC_TUNABLES=glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=4294967296:glibc.malloc.trim_threshold=8589934592:glibc.malloc.arena_max=1:glibc.malloc.check=1",
 		"GOMLX_BACKEND=xla:/data/pjrt/pjrt_c_api_cpu_plugin.so", "GOMLX_NO_AUTO_INSTALL=1", "PJRT_PLUGIN_LIBRARY_PATH=/data/pjrt"}
 	if !slices.Equal(env, want) {
 		t.Errorf("got  %q\nwant %q", env, want)

@@ -25,6 +25,8 @@
 //	show.Stream(q, run.Chat(…))  an answer while it is written
 //	show.Ledger(b, 0)            token · log π · log π₀ · k_t · r_t · V · A · R · mask
 //	show.Compare(ba, 6)          before and after, side by side
+//	show.Diagnosis(findings)     what is wrong with a run, and what to try
+//	show.Overlay(metrics, runs…) several runs in one picture
 //
 // Every function ends by waiting until the notebook has what it sent: a cell
 // that ends sooner loses it. A function that cannot show what it was asked for

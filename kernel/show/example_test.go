@@ -223,6 +223,50 @@ func ExampleGlossary() {
 	// objective/kll  no metric of that name; Glossary() lists them
 }
 
+func ExampleDiagnosis() {
+	show.Diagnosis(findings())
+	// Output:
+	// FAILURE: kl-runaway, steps 1 to 40
+	//   saw      KL 0.3 ± 0.1 (steps 1–8) → 61.2 ± 1.4 (steps 33–40) nats per response, 2.9 nats per token (healthy: below 30 and 1); nothing holds the policy: KLCoef is 0
+	//   try      set KLCoef: 0.02 to 0.1 for scores with a spread near 1
+	//            lower LearningRate or Epochs
+	//   look at  objective/kl, objective/score
+	// WARNING: eos-lost, steps 9 to 40
+	//   saw      share of responses that end themselves: 0.99 ± 0.01 (steps 9–16) → 0.61 ± 0.02 (steps 33–40)
+	//   try      set MissingEOSPenalty: 1
+	//   look at  response/eos_rate
+	// NOTE: length-drift, steps 1 to 40
+	//   saw      length 10.1 → 14.2 tokens
+	//   try      read samples of both lengths
+	//   look at  response/length_mean
+}
+
+func ExampleDiagnosis_nothing() {
+	show.Diagnosis(rlhf.Diagnose(nil))
+	// Output:
+	// No known pattern of failure.
+}
+
+// A name of another system finds ours.
+func ExampleGlossary_alias() {
+	show.Glossary("actor/ppo_kl")
+	// Output:
+	// metric                                     formula                          unit            healthy  otherwise
+	// policy/approx_kl, verl: actor/ppo_kl (k1)  masked mean of k3(π_new, π_old)  nats per token  < 0.02   lower the learning rate or Epochs
+}
+
+func ExampleOverlay() {
+	show.Overlay([]string{"objective/kl", "response/eos_rate"}, pasts()[:3]...)
+	// Output:
+	// metric             run         first   last   lowest  highest
+	// objective/kl       healthy     0.0048  14.36  0.0048  14.36
+	// objective/kl       no penalty  0.0048  28.48  0.0048  28.48
+	// objective/kl       pad = end   0.0048  42.59  0.0048  42.59
+	// response/eos_rate  healthy     0.927   0.974  0.922   0.992
+	// response/eos_rate  no penalty  0.927   0.974  0.922   0.992
+	// response/eos_rate  pad = end   0       0      0       0
+}
+
 // A run that has done its steps has nothing to draw; Train would show its past.
 func ExampleLive() {
 	run := newRun("lm", 450, 450, false)

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"hhrlhf/kernel/show"
 	"hhrlhf/rlhf"
 )
 
@@ -173,4 +174,38 @@ func beforeAfter() rlhf.BeforeAfter {
 		ba.Before, ba.After = append(ba.Before, b), append(ba.After, a)
 	}
 	return ba
+}
+
+// findings are what a lost run might show.
+func findings() []rlhf.Finding {
+	return []rlhf.Finding{
+		{Name: "kl-runaway", Severity: rlhf.Failure, From: 1, To: 40,
+			Saw:     "KL 0.3 ± 0.1 (steps 1–8) → 61.2 ± 1.4 (steps 33–40) nats per response, 2.9 nats per token (healthy: below 30 and 1); nothing holds the policy: KLCoef is 0",
+			Try:     []string{"set KLCoef: 0.02 to 0.1 for scores with a spread near 1", "lower LearningRate or Epochs"},
+			Metrics: []string{"objective/kl", "objective/score"}},
+		{Name: "eos-lost", Severity: rlhf.Warning, From: 9, To: 40,
+			Saw: "share of responses that end themselves: 0.99 ± 0.01 (steps 9–16) → 0.61 ± 0.02 (steps 33–40)",
+			Try: []string{"set MissingEOSPenalty: 1"}, Metrics: []string{"response/eos_rate"}},
+		{Name: "length-drift", Severity: rlhf.Note, From: 1, To: 40, Saw: "length 10.1 → 14.2 tokens", Try: []string{"read samples of both lengths"}, Metrics: []string{"response/length_mean"}},
+	}
+}
+
+// pasts are a run and six that fail in a way of their own.
+func pasts() []show.Past {
+	var runs []show.Past
+	for i, name := range []string{"healthy", "no penalty", "pad = end", "top-k", "wrong sign", "temperature", "no critic"} {
+		points := history("ppo", 60, false)
+		f := float64(i)
+		for j, p := range points {
+			u := float64(j) / 60
+			p.Values["objective/score"] += f * 0.3 * u
+			p.Values["objective/kl"] *= 1 + f*u
+			p.Values["response/distinct"] = 0.9 - 0.13*f*u
+			if i == 2 {
+				p.Values["response/eos_rate"] = 0
+			}
+		}
+		runs = append(runs, show.Past{Name: name, Points: points})
+	}
+	return runs
 }

@@ -85,6 +85,9 @@ var pictures = []struct {
 			{Name: "3M", Params: 3_145_728, Loss: 1.71, SE: 0.02},
 		})
 	}},
+	{"overlay", func() {
+		show.Overlay([]string{"objective/score", "objective/kl", "response/eos_rate", "response/distinct"}, pasts()...)
+	}},
 	{"lines", func() {
 		show.Lines("KL for three penalties", "step", "KL, nats per response", []show.Series{
 			{Name: "λ = 0", X: []float64{1, 2, 3, 4}, Y: []float64{0, 4, 12, 30}},

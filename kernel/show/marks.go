@@ -64,6 +64,11 @@ func (p *panel) ends(labels []end) {
 				}
 			}
 		}
+		for k, top := len(order)-1, dc.Max.Y; k >= 0; k-- { // none is written over the title
+			pt := &pts[order[k]]
+			pt.Y = min(pt.Y, top)
+			top = pt.Y - gap
+		}
 		for i, e := range labels {
 			// All in one column: a line that ends early is not written over another.
 			middle(dc, aligned(lettering(tickSize, true, e.color), text.XLeft, text.YCenter), vg.Point{X: dc.Max.X + 7, Y: pts[i].Y}, e.label)

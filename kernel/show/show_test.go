@@ -123,6 +123,9 @@ func TestHTMLIsEscaped(t *testing.T) {
 		show.Status(rlhf.Status{Busy: hostile, Dir: hostile})
 		show.Runs([]rlhf.RunInfo{{Name: hostile, Data: []rlhf.DataInfo{{Name: hostile}}}})
 		show.Glossary(hostile)
+		show.Aliases(hostile)
+		show.Diagnosis([]rlhf.Finding{{Name: hostile, Saw: hostile, Try: []string{hostile, hostile}, Metrics: []string{hostile}}})
+		show.Overlay([]string{"objective/kl"}, show.Past{Name: hostile, Points: r.points})
 		tokens := []rlhf.Token{{Piece: hostile}, {Piece: hostile, LogP: -3, Rank: 2, Next: []rlhf.Guess{{Piece: hostile, LogP: -1}}}}
 		show.Reading(tokens)
 		show.Next(tokens)

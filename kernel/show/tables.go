@@ -123,22 +123,57 @@ func count(n int64) string {
 }
 
 // Glossary explains the named metrics, or all of them: formula, unit, the range
-// of a healthy run and what to do outside it.
+// of a healthy run and what to do outside it. Names may also be those of TRL, verl,
+// OpenRLHF and NeMo-RL: "actor/ppo_kl" explains policy/approx_kl.
 func Glossary(names ...string) {
 	terms := rlhf.Glossary()
 	if len(names) > 0 {
 		terms = nil
-		for _, n := range names {
-			t, ok := rlhf.Define(n)
-			if !ok {
-				t = rlhf.Term{Name: n, Formula: "no metric of that name; Glossary() lists them"}
+	}
+	for _, n := range names {
+		t, ok := rlhf.Define(n)
+		if ok {
+			terms = append(terms, t)
+			continue
+		}
+		of := rlhf.Aliases(n)
+		for _, a := range of {
+			t, _ := rlhf.Define(a.Name)
+			t.Name += ", " + a.System + ": " + a.Theirs
+			if a.Differs != "" {
+				t.Name += " (" + a.Differs + ")"
 			}
 			terms = append(terms, t)
+		}
+		if len(of) == 0 {
+			terms = append(terms, rlhf.Term{Name: n, Formula: "no metric of that name; Glossary() lists them"})
 		}
 	}
 	t := &table{heads: [][]cell{heads("metric", "formula", "unit", "healthy", "otherwise")}}
 	for _, d := range terms {
 		t.rows = append(t.rows, heads(d.Name, d.Formula, d.Unit, d.Healthy, d.Else))
+	}
+	show(t.output())
+}
+
+// Aliases shows what other systems call the named metrics of ours, or all of them, and
+// in what their numbers differ.
+func Aliases(names ...string) {
+	if len(names) == 0 {
+		names = []string{""}
+	}
+	t := &table{heads: [][]cell{heads("metric", "system", "its name", "its number")}}
+	for _, n := range names {
+		for _, a := range rlhf.Aliases(n) {
+			differs := a.Differs
+			if differs == "" {
+				differs = "the same"
+			}
+			t.rows = append(t.rows, heads(a.Name, a.System, a.Theirs, differs))
+		}
+		if len(rlhf.Aliases(n)) == 0 {
+			t.rows = append(t.rows, heads(n, "", "", "no other name is known"))
+		}
 	}
 	show(t.output())
 }

@@ -64,6 +64,13 @@ type Result struct {
 	Heads   int    `json:"H"`
 	Vocab   int    `json:"V"`
 
+	// Of reinforcement learning: prompts, tokens of each and new tokens of each, and
+	// what the value function is.
+	Batch  int    `json:"batch,omitempty"`
+	Prompt int    `json:"prompt,omitempty"`
+	New    int    `json:"new,omitempty"`
+	Value  string `json:"value,omitempty"`
+
 	Phases       map[string]Stats   `json:"phases"`       // by name, with the unit behind: "lm_step_s"
 	TokensPerS   map[string]float64 `json:"tokens_per_s"` // by the phase's name without unit
 	Compile      map[string]float64 `json:"compile_s"`    // likewise

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -59,7 +60,15 @@ func TestTiers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	rl, err := bench.PPO(t.Context(), spec, tier, "own", o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := bench.PPO(t.Context(), spec, tier, "borrowed", o); err == nil || !strings.Contains(err.Error(), "borrowed") {
+		t.Errorf("an unknown value function: %v", err)
+	}
 	for phase, r := range map[string]*bench.Result{bench.Step: train, bench.Generate: gen,
+		bench.Rollout: rl, bench.Score: rl, bench.Update: rl, bench.Iteration: rl,
 		bench.PMStep: preferences, bench.PMStepUnshared: preferences, bench.PMScore: preferences} {
 		st := r.Phases[phase+"_s"]
 		if st.N < 1 || st.N > 2 || st.Min <= 0 || st.CPU < 0 || r.TokensPerS[phase] <= 0 || r.Compile[phase] <= 0 || r.PeakRSS <= 0 || r.Params <= 0 {

@@ -15,7 +15,7 @@ func (n *Net) Prefill(tokens, positions, bias *Node, size int) (h *Node, keys, v
 	h = n.run(tokens, positions, func(i int, q, k, v *Node) *Node {
 		keys, values = append(keys, padSlots(byHead(k), size)), append(values, padSlots(byHead(v), size))
 		return whole(i, q, k, v)
-	})
+	}, nil)
 	return h, keys, values
 }
 
@@ -30,7 +30,7 @@ func (n *Net) Step(token, position, bias *Node, keys, values []*Node, at *Node) 
 		k = append(k, DynamicUpdateSlice(keys[i], byHead(key), slot))
 		v = append(v, DynamicUpdateSlice(values[i], byHead(val), slot))
 		return attendOne(q, k[i], v[i], bias)
-	})
+	}, nil)
 	return Squeeze(h, 1), k, v
 }
 

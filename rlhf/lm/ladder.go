@@ -82,12 +82,37 @@ func Size(name string) (Shape, error) {
 // above .94 GB at d 256, 6 layers, vocabulary 4096. Gradient checkpointing keeps
 // fewer activations than this.
 func (s Shape) Memory(batch, tokens int, training bool) int64 {
-	p, n := s.Params(), int64(batch)*int64(tokens)
+	p := Pass{Rows: batch, Tokens: tokens, Logits: tokens, Training: training}
+	if training {
+		return 4*4*s.Params() + s.Activations(p)
+	}
+	return 4*s.Params() + s.Cache(batch, tokens) + s.Activations(p)
+}
+
+// A Pass is a forward pass over Rows × Tokens, which computes logits at Logits places of
+// every row; with Training a backward pass follows, with Checkpointing one that keeps
+// each block's input only.
+type Pass struct {
+	Rows, Tokens, Logits    int
+	Training, Checkpointing bool
+}
+
+// Activations estimates what a pass holds beside weights and cache, in bytes: see Memory.
+func (s Shape) Activations(p Pass) int64 {
+	n, places := int64(p.Rows)*int64(p.Tokens), int64(p.Rows)*int64(p.Logits)
 	l, v := int64(s.Layers), int64(s.Vocab)
 	wide := int64(2*s.Width + (s.Heads+2*s.KV())*s.K() + 3*s.F())
-	scores := 2 * n * int64(s.Heads) * int64(tokens)
-	if training {
-		return 4 * (4*p + l*(3*n*wide+scores) + 3*n*v)
+	scores := 2 * n * int64(s.Heads) * int64(p.Tokens)
+	switch {
+	case !p.Training:
+		return 4 * (n*wide + scores + 2*places*v)
+	case p.Checkpointing:
+		return 4 * (l*n*int64(s.Width) + 3*n*wide + scores + 3*places*v)
 	}
-	return 4 * (p + n*2*l*int64(s.KV()*s.K()) + n*wide + scores + 2*n*v)
+	return 4 * (l*(3*n*wide+scores) + 3*places*v)
+}
+
+// Cache is what the keys and values of rows take while they are written, in bytes.
+func (s Shape) Cache(rows, tokens int) int64 {
+	return 4 * int64(rows) * int64(tokens) * 2 * int64(s.Layers) * int64(s.KV()*s.K())
 }

@@ -52,13 +52,12 @@ func TakeLast(x, index *Node) *Node {
 // NextLogProbs scores response tokens under a policy: tokens [B, T] with the
 // prompt left-padded to P = T − R slots, segments [B, T]. The result [B, R] holds
 // log π(tokens[b, P+r] | tokens[b, <P+r]), that is, from the logits at slot
-// P+r−1. No other function shifts by one. hidden activations at those slots,
-// [B, R, D], are returned for heads that need them.
-func (n *Net) NextLogProbs(tokens, segments *Node, responses int, temperature float64) (logp, logits *Node) {
+// P+r−1. No other function shifts by one. With it come the logits [B, R, V], before
+// the temperature, and the activations at those slots [B, R, D], for heads.
+func (n *Net) NextLogProbs(tokens, segments *Node, responses int, temperature float64) (logp, logits, h *Node) {
 	t := tokens.Shape().Dimensions[1]
-	h := n.Hidden(tokens, Positions(segments), CausalBias(segments))
-	h = Slice(h, AxisRange(), AxisRange(t-responses-1, t-1)) // [B, R, D]
-	logits = n.Logits(h)                                     // [B, R, V]
+	h = n.HiddenAt(tokens, Positions(segments), CausalBias(segments), Slots(t-responses-1, t-1))
+	logits = n.Logits(h)
 	targets := Slice(tokens, AxisRange(), AxisRange(t-responses, t))
-	return LogProbs(logits, targets, temperature), logits
+	return LogProbs(logits, targets, temperature), logits, h
 }

@@ -84,7 +84,26 @@ func NewNet(s Shape, w []*Node) *Net {
 //
 // It returns the final-norm activations, [B, T, D].
 func (n *Net) Hidden(tokens, positions, bias *Node) *Node {
-	return n.run(tokens, positions, n.whole(bias))
+	return n.run(tokens, positions, n.whole(bias), nil)
+}
+
+// HiddenAt is Hidden at some slots only: at picks them along the second axis of what
+// it is given, [B, T, …] to [B, Q, …]. For the other slots the last block computes
+// keys and values and nothing more. Over slots like [Slots] or one-hot rows it is the
+// same as picking afterwards, to rounding.
+func (n *Net) HiddenAt(tokens, positions, bias *Node, at func(x *Node) *Node) *Node {
+	all, some := n.whole(bias), n.whole(ExpandDims(at(Squeeze(bias, 1)), 1))
+	return n.run(tokens, positions, func(i int, q, k, v *Node) *Node {
+		if i == n.Layers-1 {
+			return some(i, q, k, v)
+		}
+		return all(i, q, k, v)
+	}, at)
+}
+
+// Slots picks the slots from ≤ t < to, for [Net.HiddenAt].
+func Slots(from, to int) func(x *Node) *Node {
+	return func(x *Node) *Node { return Slice(x, AxisRange(), AxisRange(from, to)) }
 }
 
 // Activations is Hidden with the residual stream after some of the blocks: for each
@@ -94,7 +113,7 @@ func (n *Net) Activations(tokens, positions, bias *Node, layers ...int) []*Node 
 	cut := *n
 	cut.blocks = n.blocks[:slices.Max(layers)]
 	out := make([]*Node, len(layers))
-	cut.through(tokens, positions, cut.whole(bias), func(layer int, x *Node) {
+	cut.through(tokens, positions, cut.whole(bias), nil, func(layer int, x *Node) {
 		for i, l := range layers {
 			if l == layer {
 				out[i] = x
@@ -125,14 +144,15 @@ func (n *Net) Logits(h *Node) *Node {
 	return Add(logits, ExpandLeftToRank(ConvertDType(n.spareBias(h.Graph()), h.DType()), h.Rank()))
 }
 
-// run is the forward pass over tokens and positions [B, T].
-func (n *Net) run(tokens, positions *Node, attention mixer) *Node {
-	x := n.through(tokens, positions, attention, func(int, *Node) {})
+// run is the forward pass over tokens and positions [B, T]; at, unless nil, picks the
+// slots that are wanted of the last block.
+func (n *Net) run(tokens, positions *Node, attention mixer, at func(*Node) *Node) *Node {
+	x := n.through(tokens, positions, attention, at, func(int, *Node) {})
 	return n.norm(n.leave(x), n.final)
 }
 
 // through is the embedding and all blocks; seen gets the residual stream after each.
-func (n *Net) through(tokens, positions *Node, attention mixer, seen func(layer int, x *Node)) *Node {
+func (n *Net) through(tokens, positions *Node, attention mixer, at func(*Node) *Node, seen func(layer int, x *Node)) *Node {
 	positions.AssertDims(tokens.Shape().Dimensions...)
 	x := Gather(n.token, ExpandDims(tokens, -1)) // [B, T, D]
 	var r *rotation
@@ -144,6 +164,9 @@ func (n *Net) through(tokens, positions *Node, attention mixer, seen func(layer 
 	for i, w := range n.blocks {
 		x = n.enter(x)
 		q, k, v := n.project(w, n.norm(x, w.norm1), r)
+		if at != nil && i == len(n.blocks)-1 {
+			x, q = at(x), at(q)
+		}
 		attended := linear(attention(i, q, k, v), w.out.weight, w.out.bias)
 		if n.Parallel {
 			x = Add(Add(x, attended), n.mlp(w, n.norm(x, w.norm2)))

@@ -29,7 +29,7 @@ func TestReader(t *testing.T) {
 	}
 	sum := gx.NewProgram(be, "sum", func(in []*graph.Node) []*graph.Node {
 		net := lm.NewNet(shape, in[2:])
-		logp, _ := net.NextLogProbs(in[0], in[1], len(ids)-1, 1)
+		logp, _, _ := net.NextLogProbs(in[0], in[1], len(ids)-1, 1)
 		return []*graph.Node{logp}
 	})
 	tokens, segments, err := lm.LayOut(be, [][]int32{ids}, len(ids), 0, false)

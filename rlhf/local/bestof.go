@@ -29,17 +29,20 @@ func (h *pmRun) BestOf(policy string, prompts []string, k int, o rlhf.Sampling) 
 		if err != nil {
 			return err
 		}
-		samples, err := v.several(prompts, k, o)
+		m := r.trainee.(*pmModel)
+		d, err := v.several(prompts, k, o, m.model.Context)
 		if err != nil {
 			return err
 		}
-		m := r.trainee.(*pmModel)
-		if err := h.lab.scoreSamples(m.model, samples); err != nil {
+		scores, err := h.lab.scoreDraws(m.model, d)
+		if err != nil {
 			return err
 		}
-		if w := m.trial.world; w != nil {
-			for i, s := range samples {
-				g := w.Judge(rlhf.Transcript{Prompt: s.Prompt, Response: s.Response})
+		samples := make([]rlhf.Sample, len(d.written))
+		for i, w := range d.written {
+			samples[i] = rlhf.Sample{Prompt: prompts[i/k], Response: w.Text, Tokens: w.Tokens, EOS: w.Ended, Score: float64(scores[i])}
+			if m.trial.world != nil {
+				g := m.trial.world.Judge(rlhf.Transcript{Prompt: prompts[i/k], Response: w.Text})
 				samples[i].Gold = &g
 			}
 		}
@@ -139,64 +142,79 @@ func (l *Lab) visitor(name string) (*voice, error) {
 	return v.voice, nil
 }
 
+// draws are responses with what they answer, a prompt of ids for each.
+type draws struct {
+	prompts, responses [][]int32
+	written            []Continuation
+}
+
 // several writes k responses to each prompt, those of a prompt one after the other.
-// Sample j of prompt i has a seed of its own, which is the same whatever k and the other prompts are.
-func (v *voice) several(prompts []string, k int, o rlhf.Sampling) ([]rlhf.Sample, error) {
-	var rows [][]int32
+// Sample j of prompt i has a seed of its own, which is the same whatever k and the other
+// prompts are. Prompt and response fit into context, that of whoever scores them, too.
+func (v *voice) several(prompts []string, k int, o rlhf.Sampling, context int) (*draws, error) {
+	d := &draws{}
 	var seeds []uint64
 	longest := 0
+	room := min(v.Shape.Context, context-1) // for the end-of-context token
 	for i, seed := range sample.Seeds(o.Seed, len(prompts)) {
-		ids, err := v.prompt(prompts[i], o.MaxTokens)
+		ids, err := v.prompt(prompts[i], max(o.MaxTokens, 1)+v.Shape.Context-room)
 		if err != nil {
 			return nil, fmt.Errorf("local: BestOf: prompt %d: %w", i, err)
 		}
 		longest = max(longest, len(ids))
-		rows, seeds = append(rows, slices.Repeat([][]int32{ids}, k)...), append(seeds, sample.Seeds(seed, k)...)
+		d.prompts, seeds = append(d.prompts, slices.Repeat([][]int32{ids}, k)...), append(seeds, sample.Seeds(seed, k)...)
 	}
-	n := len(rows)
+	g := v.generation(o, longest)
+	if o.MaxTokens == 0 {
+		g.MaxTokens = min(g.MaxTokens, room-longest)
+	}
+	rows := slices.Clone(d.prompts)
 	for len(rows) < generateRows { // the number of rows is a compiled shape, and rounds otherwise
 		rows, seeds = append(rows, rows[0]), append(seeds, seeds[0])
 	}
-	written, err := v.write(rows, seeds, v.generation(o, longest), func(done, of int) {
+	written, ids, err := v.write(rows, seeds, g, func(done, of int) {
 		v.lab.say(fmt.Sprintf("writing %d × %d responses with %s: token %d of at most %d", len(prompts), k, v.Name, done, of))
 	})
 	if err != nil {
 		return nil, err
 	}
-	out := make([]rlhf.Sample, n)
-	for r, w := range written[:n] {
-		out[r] = rlhf.Sample{Prompt: prompts[r/k], Response: w.Text, Tokens: w.Tokens, EOS: w.Ended}
+	d.written, d.responses = written[:len(d.prompts)], ids[:len(d.prompts)]
+	return d, nil
+}
+
+// scoreDraws scores the tokens that were written, as reinforcement learning does. Equal ones are
+// scored once: a row's place in a call shows in the last digits, and they must be
+// equal. An interrupt ends it between two parts.
+func (l *Lab) scoreDraws(m *pm.Model, d *draws) ([]float32, error) {
+	var prompts, responses [][]int32 // that differ
+	at, seen := make([]int, len(d.responses)), map[string]int{}
+	for i, ids := range d.responses {
+		key := fmt.Sprint(d.prompts[i], ids)
+		if _, ok := seen[key]; !ok {
+			seen[key] = len(prompts)
+			prompts, responses = append(prompts, d.prompts[i]), append(responses, ids)
+		}
+		at[i] = seen[key]
+	}
+	var scores []float32
+	for from := 0; from < len(prompts); from += scoredAtOnce {
+		if err := l.ctx.Err(); err != nil {
+			return nil, fmt.Errorf("local: scoring responses: %w", err)
+		}
+		l.say(fmt.Sprintf("scoring response %d of %d", from+1, len(prompts)))
+		to := min(from+scoredAtOnce, len(prompts))
+		part, err := m.ScoreTokens(prompts[from:to], responses[from:to])
+		if err != nil {
+			return nil, err
+		}
+		scores = append(scores, part...)
+	}
+	out := make([]float32, len(at))
+	for i, k := range at {
+		out[i] = scores[k]
 	}
 	return out, nil
 }
 
-// scoreSamples sets the scores, as pm.Model.Score gives them. Responses of one text to
-// one prompt are scored once: a row's place in a call shows in the last digits, and
-// they must be equal. An interrupt ends it between two parts.
-func (l *Lab) scoreSamples(m *pm.Model, samples []rlhf.Sample) error {
-	at := map[rlhf.Transcript]int{}
-	var distinct []rlhf.Transcript
-	for _, s := range samples {
-		t := rlhf.Transcript{Prompt: s.Prompt, Response: s.Response}
-		if _, ok := at[t]; !ok {
-			at[t] = len(distinct)
-			distinct = append(distinct, t)
-		}
-	}
-	var scores []float32
-	for part := range slices.Chunk(distinct, 2*judgedAtOnce) {
-		if err := l.ctx.Err(); err != nil {
-			return fmt.Errorf("local: scoring responses: %w", err)
-		}
-		l.say(fmt.Sprintf("scoring %d responses: %d done", len(distinct), len(scores)))
-		s, err := m.Score(part)
-		if err != nil {
-			return err
-		}
-		scores = append(scores, s...)
-	}
-	for i, s := range samples {
-		samples[i].Score = float64(scores[at[rlhf.Transcript{Prompt: s.Prompt, Response: s.Response}]])
-	}
-	return nil
-}
+// scoredAtOnce is how many responses are scored between two looks at the lab's context.
+const scoredAtOnce = 512

@@ -13,16 +13,19 @@ import (
 	"hhrlhf/rlhf/internal/rltest"
 	"hhrlhf/rlhf/local"
 	"hhrlhf/rlhf/synth"
+	"hhrlhf/rlhf/tokenizer"
 )
 
 // judged makes and trains a language model and a preference model.
 func judged(t *testing.T, l *local.Lab) rlhf.PMRun {
 	t.Helper()
-	m, err := l.LM("lm", lmConfig)
+	cfg := lmConfig
+	cfg.Data, cfg.LearningRate, cfg.Planned = rlhf.SynthSmall, 1e-2, 150 // until it spells and ends its responses
+	m, err := l.LM("lm", cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	train(t, m, 6)
+	train(t, m, cfg.Planned)
 	p, err := l.PM("pm", pmConfig)
 	if err != nil {
 		t.Fatal(err)
@@ -35,7 +38,11 @@ func TestBestOf(t *testing.T) {
 	l := open(t, t.TempDir())
 	defer l.Close()
 	p := judged(t, l)
-	prompts := synth.New(0).Prompts(5, rand.New(rand.NewPCG(4, 4)), 0.3)
+	m, err := l.OpenModel("lm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	prompts := synth.Small(0).Prompts(5, rand.New(rand.NewPCG(4, 4)), 0.3)
 	o := rlhf.Sampling{Seed: 7, MaxTokens: 12}
 	bestOf := func(policy string, prompts []string, k int, o rlhf.Sampling) []rlhf.Choice {
 		t.Helper()
@@ -83,6 +90,17 @@ func TestBestOf(t *testing.T) {
 	if again := bestOf("lm", prompts, 9, o); !reflect.DeepEqual(again, many) {
 		t.Error("the same call gives other responses or scores")
 	}
+	// As long as responses may be by default they fit into the judge's context, which is the
+	// policy's and must hold their end tokens too.
+	long := bestOf("lm", []string{"\n\nHuman:" + strings.Repeat(" hello", 12) + "\n\nAssistant:"}, 16, rlhf.Sampling{Seed: 7})
+	most := 0
+	for _, s := range long[0].Samples {
+		most = max(most, s.Tokens)
+	}
+	ids, _ := tokenizer.EncodeTranscript(m.Tokenizer, rlhf.Transcript{Prompt: long[0].Prompt})
+	if len(ids)+most+1 != 96 {
+		t.Errorf("a prompt of %d tokens and a response of %d, in a context of 96 that holds one more", len(ids), most)
+	}
 	other := o
 	other.Seed++
 	if c := bestOf("lm", prompts[:1], 9, other)[0]; sameTexts(c, many[0]) {
@@ -91,19 +109,24 @@ func TestBestOf(t *testing.T) {
 	if pairs, same, err := rlhf.Picks(many, bestOf("lm", prompts, 9, other)); err != nil || len(pairs)+same != len(prompts) || len(pairs) == 0 {
 		t.Errorf("%d pairs, %d same, %v", len(pairs), same, err)
 	}
-	// The scores are Score's.
+	// The scores are Score's, where a response has ended and its text is cut into as many
+	// tokens as were written.
 	var ts []rlhf.Transcript
 	var got []float64
 	for _, c := range many {
 		for _, s := range c.Samples {
-			ts, got = append(ts, rlhf.Transcript{Prompt: s.Prompt, Response: s.Response}), append(got, s.Score)
+			x := rlhf.Transcript{Prompt: s.Prompt, Response: s.Response}
+			if _, ids := tokenizer.EncodeTranscript(m.Tokenizer, x); s.EOS && len(ids) == s.Tokens {
+				ts, got = append(ts, x), append(got, s.Score)
+			}
 		}
 	}
 	want, err := p.Score(ts)
-	if err != nil {
-		t.Fatal(err)
+	if err != nil || len(ts) < 5 {
+		t.Fatalf("%d responses to compare, %v", len(ts), err)
 	}
 	rltest.Close(t, "scores", got, want, 1e-5)
+	rltest.NotClose(t, "scores in another order", got, append(want[1:len(want):len(want)], want[0]), 1e-4)
 	// Equal responses have equal scores, to the last bit.
 	byText := map[rlhf.Transcript]float64{}
 	for i, x := range ts {
@@ -166,15 +189,40 @@ func refusesBestOf(t *testing.T, l *local.Lab, p rlhf.PMRun) {
 			}
 		}
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	stopped, err := l.With(ctx).OpenPM("pm")
-	if err != nil {
-		t.Fatal(err)
+	// An interrupt ends it wherever it comes: in line, while it writes, before it scores.
+	said := ""
+	for looks := 0; looks < 100; looks++ {
+		stopped, err := l.With(&interrupted{t.Context(), looks}).OpenPM("pm")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = stopped.BestOf("lm", prompts, 4, rlhf.Sampling{MaxTokens: 8})
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, context.Canceled) {
+			t.Fatalf("interrupted after %d looks: %v", looks, err)
+		}
+		said += err.Error() + "\n"
 	}
-	if _, err := stopped.BestOf("lm", prompts, 4, rlhf.Sampling{}); !errors.Is(err, context.Canceled) {
-		t.Errorf("cancelled: %v", err)
+	for _, want := range []string{"best of 4 by pm", "sampling from lm", "scoring responses"} {
+		if !strings.Contains(said, want) {
+			t.Errorf("no interrupt says %q:\n%s", want, said)
+		}
 	}
+}
+
+// interrupted is a context that has ended when it is looked at for the n-th time.
+type interrupted struct {
+	context.Context
+	n int
+}
+
+func (c *interrupted) Err() error {
+	if c.n--; c.n < 0 {
+		return context.Canceled
+	}
+	return nil
 }
 
 // A checkpoint answers a preference model that was made on it, and stays loaded for

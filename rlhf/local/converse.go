@@ -63,24 +63,25 @@ func (m *Model) Continue(prompts [][]int32, g Generation, watch func(done, of in
 		return nil, err
 	}
 	defer release()
-	return m.write(prompts, sample.Seeds(g.Seed, len(prompts)), g, watch)
+	out, _, err := m.write(prompts, sample.Seeds(g.Seed, len(prompts)), g, watch)
+	return out, err
 }
 
-// write is Continue with seeds of the caller's, who holds the device.
-func (m *Model) write(prompts [][]int32, seeds []uint64, g Generation, watch func(done, of int)) ([]Continuation, error) {
+// write is Continue with seeds of the caller's, who holds the device. It returns the
+// ids of the continuations too.
+func (m *Model) write(prompts [][]int32, seeds []uint64, g Generation, watch func(done, of int)) (out []Continuation, written [][]int32, err error) {
 	smp, err := m.sampler(prompts, g)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	weights, err := m.Weights()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if watch == nil {
 		watch = func(int, int) {}
 	}
 	groups := (len(prompts) + generateRows - 1) / generateRows
-	var out []Continuation
 	for start := 0; start < len(prompts); start += generateRows {
 		end := min(start+generateRows, len(prompts))
 		rows, rowSeeds := prompts[start:end:end], seeds[start:end:end]
@@ -94,7 +95,7 @@ func (m *Model) write(prompts [][]int32, seeds []uint64, g Generation, watch fun
 				err = m.lab.ctx.Err()
 			}
 			if err != nil {
-				return nil, fmt.Errorf("local: sampling from %s: %w", m.Name, err)
+				return nil, nil, fmt.Errorf("local: sampling from %s: %w", m.Name, err)
 			}
 			for i, id := range column {
 				if id != m.Tokenizer.Pad() {
@@ -107,10 +108,10 @@ func (m *Model) write(prompts [][]int32, seeds []uint64, g Generation, watch fun
 		for i := range end - start {
 			c := Continuation{Tokens: len(ids[i]), Ended: len(ids[i]) > 0 && ids[i][len(ids[i])-1] == m.stop(g)}
 			c.Text = strings.ToValidUTF8(m.Tokenizer.Decode(ids[i]), "\ufffd")
-			out = append(out, c)
+			out, written = append(out, c), append(written, ids[i])
 		}
 	}
-	return out, nil
+	return out, written, nil
 }
 
 // Stream writes a continuation of one prompt and yields its text as it comes, in

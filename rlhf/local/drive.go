@@ -23,6 +23,9 @@ type trainee interface {
 	names() map[string][]string // of the weights, by state
 }
 
+// A keeper is a trainee with numbers beside its states that a checkpoint must hold.
+type keeper interface{ scalars() map[string]*float64 }
+
 // base is what the handles of the three kinds share: a name, and the lab to load it in.
 type base struct {
 	lab     *Lab
@@ -224,12 +227,17 @@ func (r *loadedRun) checkpoint() error {
 	}
 	start := time.Now()
 	ck := run.Checkpoint{Step: r.done()}
-	updates := map[string]int{}
+	state := map[string]any{}
 	for name, s := range r.states() {
-		updates[name] = s.Updates
+		state[name] = s.Updates
+	}
+	if k, ok := r.trainee.(keeper); ok {
+		for name, x := range k.scalars() {
+			state[name] = *x
+		}
 	}
 	var err error
-	if ck.State, err = json.Marshal(updates); err != nil {
+	if ck.State, err = json.Marshal(state); err != nil {
 		return fmt.Errorf("local: %w", err)
 	}
 	if ck.Tensors, err = export(r.trainee); err != nil {

@@ -21,6 +21,7 @@ import (
 	"hhrlhf/rlhf"
 	"hhrlhf/rlhf/internal/gx"
 	"hhrlhf/rlhf/lm"
+	"hhrlhf/rlhf/memory"
 	"hhrlhf/rlhf/pm"
 	"hhrlhf/rlhf/run"
 	"hhrlhf/rlhf/tokenizer"
@@ -214,7 +215,7 @@ func (l *Lab) info(name string) (rlhf.RunInfo, error) {
 	if err != nil {
 		return info, err
 	}
-	info.Planned, info.Params, info.Notes = f.Planned, f.Params, f.Notes
+	info.Planned, info.Params, info.Notes, info.Memory = f.Planned, f.Params, f.Notes, f.Memory
 	if f.Shape != (lm.Shape{}) {
 		info.NonEmbedding = f.Shape.NonEmbedding()
 		if m.Kind != "pm" {
@@ -226,9 +227,10 @@ func (l *Lab) info(name string) (rlhf.RunInfo, error) {
 
 // facts are what a run knows of itself beyond its configuration.
 type facts struct {
-	Planned int      `json:"planned"`
-	Params  int64    `json:"params"`
-	Notes   []string `json:"notes,omitempty"`
+	Planned int         `json:"planned"`
+	Params  int64       `json:"params"`
+	Notes   []string    `json:"notes,omitempty"`
+	Memory  memory.Plan `json:"memory,omitempty"` // of PPO
 	// Of preference models with a frozen trunk alone: the SHA-256 of the trunk's
 	// weights, and the name of the file of its activations.
 	Trunk       string `json:"trunk,omitempty"`

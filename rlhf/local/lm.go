@@ -124,7 +124,7 @@ func (l *Lab) makeFrom(cfg rlhf.LM, m *run.Manifest, f *facts) (func(string) err
 		return nil, fmt.Errorf("lm: From = %q: %w", cfg.From, err)
 	}
 	f.Shape, f.Template, f.Planned, f.Context = from.Shape, from.Template, cfg.Planned, min(from.Shape.Context, rowTokens)
-	if m, err := l.manifest(cfg.From); from.Family == FamilyRun && err == nil && m.Kind == "ppo" {
+	if m, err := l.manifest(cfg.From); err == nil && m.Kind == "ppo" {
 		return nil, fmt.Errorf("lm: From = %q is a PPO run, whose policy changes while it trains; take a Snapshot of it and name that", cfg.From)
 	}
 	if cfg.Context > from.Shape.Context {

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
+	"strings"
 
 	"github.com/gomlx/gomlx/core/tensors"
 
@@ -11,6 +13,7 @@ import (
 	"hhrlhf/rlhf/internal/fit"
 	"hhrlhf/rlhf/internal/gx"
 	"hhrlhf/rlhf/lm"
+	"hhrlhf/rlhf/memory"
 	"hhrlhf/rlhf/pm"
 	"hhrlhf/rlhf/ppo"
 	"hhrlhf/rlhf/run"
@@ -28,36 +31,39 @@ type ppoRun struct {
 
 type ppoModel struct {
 	*ppo.Trainer
-	shape  lm.Shape
 	corpus *corpus
 	held   []ppo.Prompt
-	scorer *pm.Model
 	talk   *voice
-	free   func()
+	fixed  []*tensors.Tensor // weights that are never trained: π₀ and the preference models
 }
 
 func (m *ppoModel) done() int { return m.Trainer.Steps() }
 func (m *ppoModel) states() map[string]*fit.State {
-	return map[string]*fit.State{"policy": m.Policy, "value": m.Value}
+	states := map[string]*fit.State{"policy": m.Policy}
+	if m.Value != nil {
+		states["value"] = m.Value
+	}
+	return states
 }
 func (m *ppoModel) names() map[string][]string {
-	return map[string][]string{"policy": lm.Names(m.shape.Weights()), "value": lm.Names(m.shape.ScalarWeights())}
+	return map[string][]string{"policy": lm.Names(m.PolicyWeights()), "value": lm.Names(m.ValueWeights())}
+}
+func (m *ppoModel) scalars() map[string]*float64 {
+	return map[string]*float64{"kl_coef": &m.KLCoef}
 }
 func (m *ppoModel) close() {
-	m.Policy.Free()
-	m.Value.Free()
-	m.free()
+	for _, s := range m.states() {
+		s.Free()
+	}
+	gx.Free(m.fixed...)
 }
-
-// shownSamples is how many responses of a batch go into events and onto disk.
-const shownSamples = 4
 
 func (m *ppoModel) advance() (rlhf.Point, []rlhf.Sample, error) {
 	b, point, err := m.Step(m.judge)
 	if err != nil {
 		return point, nil, err
 	}
-	return point, samplesOf(b, shownSamples), nil
+	return point, b.Samples(rlhf.ShownSamples), nil
 }
 
 // judge adds the gold labels, where there are any.
@@ -69,19 +75,6 @@ func (m *ppoModel) judge(b *rlhf.Batch) {
 	for i := range b.Gold {
 		b.Gold[i] = *m.corpus.judge(b.Prompts[i], b.Responses[i])
 	}
-}
-
-func samplesOf(b *rlhf.Batch, n int) []rlhf.Sample {
-	var out []rlhf.Sample
-	for i := range min(n, len(b.Prompts)) {
-		s := rlhf.Sample{Prompt: b.Prompts[i], Response: b.Responses[i], Tokens: b.Length(i), EOS: b.EOS[i],
-			Score: float64(b.Score[i]), KL: b.RowKL(i)}
-		if len(b.Gold) > 0 {
-			s.Gold = &b.Gold[i]
-		}
-		out = append(out, s)
-	}
-	return out
 }
 
 // PPO implements rlhf.Lab.
@@ -100,13 +93,16 @@ func (l *Lab) PPO(name string, cfg rlhf.PPO) (rlhf.PPORun, error) {
 		return nil, err
 	}
 	err := l.ensure(name, "ppo", cfg.Seed, cfg, func(m *run.Manifest, f *facts) (func(string) error, error) {
-		tok, err := l.sameTokenizer(cfg.Policy, cfg.PM)
-		if err != nil {
-			return nil, err
-		}
 		policy, err := l.language(cfg.Policy)
 		if err != nil {
 			return nil, fmt.Errorf("local: Policy = %q: %w", cfg.Policy, err)
+		}
+		tok, shape := policy.tok, policy.shape
+		if n := cfg.Prompt + cfg.Response; n > shape.Context {
+			return nil, fmt.Errorf("ppo: Prompt + Response = %d tokens, more than the context of %q, %d; lower them or train a language model with a larger Context", n, cfg.Policy, shape.Context)
+		}
+		if m.Parents, err = l.judges(cfg); err != nil {
+			return nil, err
 		}
 		c, err := l.open(cfg.Data, cfg.Rows)
 		if err != nil {
@@ -123,16 +119,17 @@ func (l *Lab) PPO(name string, cfg rlhf.PPO) (rlhf.PPORun, error) {
 		if _, _, err = fitPrompts(tok, held, cfg.Prompt); err != nil {
 			return nil, err
 		}
-		shape := policy.shape
-		if err := l.canValue(cfg, shape); err != nil {
+		m.Data, m.Tokenizer = []run.DataHash{info}, tok.Hash()
+		if f.Params, err = l.trainedParams(cfg, shape); err != nil {
 			return nil, err
 		}
-		if n := cfg.Prompt + cfg.Response; n > shape.Context {
-			return nil, fmt.Errorf("ppo: Prompt + Response = %d tokens, more than the context of %q, %d; lower them or train a language model with a larger Context", n, cfg.Policy, shape.Context)
+		if f.Memory, err = l.planPPO(cfg, shape); err != nil {
+			return nil, err
 		}
-		m.Data, m.Tokenizer, m.Parents = []run.DataHash{info}, tok.Hash(), []string{cfg.Policy, cfg.PM}
-		f.Planned, f.Params = cfg.Planned, shape.Params()+lm.Count(shape.ScalarWeights())
-		f.Notes = append(c.notes, notes...)
+		f.Planned, f.Notes = cfg.Planned, append(c.notes, notes...)
+		if cfg.Plant != "" {
+			f.Notes = append(f.Notes, fmt.Sprintf("a mistake is planted: Plant = %q; do not use this policy", cfg.Plant))
+		}
 		return saver(tok), nil
 	})
 	if err != nil {
@@ -141,18 +138,84 @@ func (l *Lab) PPO(name string, cfg rlhf.PPO) (rlhf.PPORun, error) {
 	return l.OpenPPO(name)
 }
 
-// canValue refuses a preference model that the value function cannot start from.
-func (l *Lab) canValue(cfg rlhf.PPO, policy lm.Shape) error {
+// judges checks the preference models of a run against its policy and lists the runs
+// that it descends from.
+func (l *Lab) judges(cfg rlhf.PPO) (parents []string, err error) {
+	parents = []string{cfg.Policy}
+	for _, j := range []struct{ field, name string }{{"PM", cfg.PM}, {"TestPM", cfg.TestPM}} {
+		if j.name == "" {
+			continue
+		}
+		if _, err := l.sameTokenizer(cfg.Policy, j.name); err != nil {
+			return nil, fmt.Errorf("local: %s = %q: %w", j.field, j.name, err)
+		}
+		var p rlhf.PM
+		f, err := l.settings(j.name, "pm", &p)
+		if err != nil {
+			return nil, fmt.Errorf("local: %s = %q: %w", j.field, j.name, err)
+		}
+		// The end-of-context token is one more.
+		if n := cfg.Prompt + cfg.Response + 1; n > p.Context {
+			return nil, fmt.Errorf("ppo: Prompt + Response + 1 = %d tokens, more than the context of %s = %q, %d; lower them or train a preference model with a larger Context", n, j.field, j.name, p.Context)
+		}
+		if f.Shape.Vocab == 0 {
+			return nil, fmt.Errorf("local: %s = %q was made by an older version of this program; train it again under another name", j.field, j.name)
+		}
+		parents = append(parents, j.name)
+	}
+	return parents, nil
+}
+
+// valueShape is that of a value function of its own: the preference model's, or the
+// policy's where there is none.
+func (l *Lab) valueShape(cfg rlhf.PPO, policy lm.Shape) (lm.Shape, string, error) {
+	if cfg.PM == "" {
+		return policy, pm.End, nil
+	}
 	var p rlhf.PM
 	f, err := l.settings(cfg.PM, "pm", &p)
+	return f.Shape, p.Readout, err
+}
+
+// trainedParams counts what PPO trains: the policy and its value function.
+func (l *Lab) trainedParams(cfg rlhf.PPO, policy lm.Shape) (int64, error) {
+	if cfg.Value == "shared" {
+		return lm.Count(policy.ScalarWeights()), nil
+	}
+	shape, readout, err := l.valueShape(cfg, policy)
+	return policy.Params() + lm.Count(pm.ScalarWeights(shape, readout)), err
+}
+
+// planPPO is what a run will hold.
+func (l *Lab) planPPO(cfg rlhf.PPO, policy lm.Shape) (memory.Plan, error) {
+	value, _, err := l.valueShape(cfg, policy)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if f.Shape != policy || p.Readout != pm.End {
-		return fmt.Errorf("ppo: the value function starts from PM = %q, which must have the policy's shape and Readout = %q; it has %d layers of width %d and %q, the policy %d of %d",
-			cfg.PM, pm.End, f.Shape.Layers, f.Shape.Width, p.Readout, policy.Layers, policy.Width)
+	var judges []lm.Shape
+	for _, name := range []string{cfg.PM, cfg.TestPM} {
+		if name != "" {
+			f, err := l.factsOf(name)
+			if err != nil {
+				return nil, err
+			}
+			judges = append(judges, f.Shape)
+		}
 	}
-	return nil
+	return ppo.Plan(cfg, policy, value, judges...), nil
+}
+
+// announce says what a run will hold, and refuses what cannot fit. What a device of its
+// own has free is not known; there it only says.
+func (l *Lab) announce(name string, plan memory.Plan, say func(string)) error {
+	free, known := memory.Free("/")
+	if !known || !strings.Contains(l.opt.Backend, "cpu") && l.opt.Backend != "go" {
+		say("memory: about " + memory.Text(plan.Peak()) + " at most")
+		return nil
+	}
+	say(fmt.Sprintf("memory: about %s at most, %s free", memory.Text(plan.Peak()), memory.Text(free)))
+	return plan.Fit(fmt.Sprintf("local: run %q", name), free,
+		`raise Minibatches or Accumulate, set Checkpointing or Value = "shared", or lower Batch or Response, under another name`)
 }
 
 // fitPrompts encodes prompts into at most width tokens each. A prompt whose last
@@ -194,8 +257,11 @@ func (l *Lab) OpenPPO(name string) (rlhf.PPORun, error) {
 
 func loadPPO(l *Lab, name string, say func(string)) (*loadedRun, error) {
 	var cfg rlhf.PPO
-	r, _, err := l.openKind(name, "ppo", &cfg)
+	r, f, err := l.openKind(name, "ppo", &cfg)
 	if err != nil {
+		return nil, err
+	}
+	if err := l.announce(name, f.Memory, say); err != nil {
 		return nil, err
 	}
 	say("reading " + cfg.Data)
@@ -210,44 +276,74 @@ func loadPPO(l *Lab, name string, say func(string)) (*loadedRun, error) {
 	if err := verify(name, r.Manifest().Data, []run.DataHash{info}); err != nil {
 		return nil, err
 	}
-	say("loading " + cfg.Policy + " and " + cfg.PM)
-	scorer, err := l.trainedPM(cfg.PM)
-	if err != nil {
-		return nil, err
-	}
-	value, err := gx.Clone(scorer.Weights)
-	if err != nil {
-		return nil, err
-	}
-	policy, err := l.weightsOfLanguage(cfg.Policy)
-	if err != nil {
-		return nil, err
-	}
-	reference, err := l.weightsOfLanguage(cfg.Policy)
-	if err != nil {
-		return nil, err
-	}
-	prompts, _, err := fitPrompts(scorer.Tok, train, cfg.Prompt)
-	if err != nil {
-		return nil, err
-	}
-	models := ppo.Models{Shape: scorer.Shape, Policy: policy, Reference: reference, Value: value, Tok: scorer.Tok}
-	t, err := ppo.New(l.be, cfg, models, prompts, scorer, run.Seed(cfg.Seed).Stream)
-	if err != nil {
-		return nil, err
-	}
+	say("loading " + strings.Join(r.Manifest().Parents, ", "))
 	base, err := l.language(cfg.Policy)
 	if err != nil {
 		return nil, err
 	}
-	m := &ppoModel{Trainer: t, shape: scorer.Shape, corpus: c, scorer: scorer}
-	m.talk = l.newVoice(name, base, func() []*tensors.Tensor { return t.Policy.Params })
-	m.talk.judge = c.judge
-	m.free = func() { gx.Free(append(reference, scorer.Weights...)...) }
-	if m.held, _, err = fitPrompts(scorer.Tok, held, cfg.Prompt); err != nil {
+	m := &ppoModel{corpus: c}
+	prompts, _, err := fitPrompts(base.tok, train, cfg.Prompt)
+	if err != nil {
 		return nil, err
 	}
+	if m.held, _, err = fitPrompts(base.tok, held, cfg.Prompt); err != nil {
+		return nil, err
+	}
+	models, err := l.ppoModels(cfg, base)
+	if err != nil {
+		return nil, err
+	}
+	m.fixed = models.Reference
+	for _, s := range []ppo.Scorer{models.Scorer, models.Test} {
+		if judge, ok := s.(*pm.Model); ok {
+			m.fixed = slices.Concat(m.fixed, judge.Weights)
+		}
+	}
+	if m.Trainer, err = ppo.New(l.be, cfg, models, prompts, run.Seed(cfg.Seed).Stream); err != nil {
+		return nil, err
+	}
+	m.talk = l.newVoice(name, base, m.Decoder)
+	m.talk.judge = c.judge
 	return l.resume(r, m)
+}
+
+// ppoModels reads the models of a run as they are before its first step.
+func (l *Lab) ppoModels(cfg rlhf.PPO, base *language) (m ppo.Models, err error) {
+	m.Tok, m.Shape = base.tok, base.shape
+	if m.Policy, err = l.weightsOfLanguage(cfg.Policy); err != nil {
+		return m, err
+	}
+	if m.Reference, err = gx.Clone(m.Policy); err != nil {
+		return m, err
+	}
+	var value []*tensors.Tensor // what a value function of its own starts from
+	if cfg.PM != "" {
+		judge, err := l.trainedPM(cfg.PM)
+		if err != nil {
+			return m, err
+		}
+		m.Scorer, m.ValueShape, value = judge, judge.Shape, judge.Weights
+	}
+	if cfg.TestPM != "" {
+		judge, err := l.trainedPM(cfg.TestPM)
+		if err != nil {
+			return m, err
+		}
+		m.Test = judge
+	}
+	switch {
+	case cfg.Value == "shared":
+		return m, nil
+	case value != nil:
+		m.Value, err = gx.Clone(value)
+		return m, err
+	}
+	trunk, err := gx.Clone(m.Policy)
+	if err != nil {
+		return m, err
+	}
+	m.ValueShape, m.Value, err = pm.Weights(l.be, m.Shape, 0, pm.End, m.Tok, trunk)
+	return m, err
 }
 
 // phase runs one phase with the run loaded.
@@ -290,7 +386,7 @@ func (h *ppoRun) Update(b *rlhf.Batch) (rlhf.Point, error) {
 		if point, err = m.Trainer.Update(b); err != nil {
 			return h.failed(r, err)
 		}
-		if err = r.record(point, samplesOf(b, shownSamples)); err != nil {
+		if err = r.record(point, b.Samples(rlhf.ShownSamples)); err != nil {
 			return h.failed(r, err)
 		}
 		return r.checkpoint()

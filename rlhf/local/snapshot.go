@@ -32,7 +32,7 @@ func (o origin) unfinished(name string) error {
 // from what From names.
 func (h *ppoRun) Snapshot(name string) (rlhf.LMRun, error) {
 	err := h.phase("snapshot of", func(m *ppoModel, _ *loadedRun) error {
-		weights, err := onHost("lm/", lm.Names(m.shape.Weights()), m.Policy.Params)
+		weights, err := onHost("lm/", lm.Names(m.PolicyWeights()[:len(m.Decoder())]), m.Decoder())
 		if err != nil {
 			return err
 		}

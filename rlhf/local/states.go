@@ -66,8 +66,8 @@ func onHost(prefix string, names []string, list []*tensors.Tensor) ([]run.Tensor
 // restore sets the states from a checkpoint; a tensor missing, surplus or
 // mis-shaped is an error that names it.
 func restore(be compute.Backend, t trainee, ck *run.Checkpoint) error {
-	var updates map[string]int
-	if err := json.Unmarshal(ck.State, &updates); err != nil {
+	state, err := counters(t, ck)
+	if err != nil {
 		return fmt.Errorf("local: checkpoint of step %d: %w", ck.Step, err)
 	}
 	tensorsOf := byName(ck.Tensors)
@@ -83,12 +83,39 @@ func restore(be compute.Backend, t trainee, ck *run.Checkpoint) error {
 				(*p.list)[i] = x
 			}
 		}
-		s.Updates = updates[which]
+		s.Updates = state[which]
 	}
 	if len(tensorsOf) > 0 {
 		return fmt.Errorf("local: checkpoint of step %d: tensor %q belongs to nothing", ck.Step, slices.Sorted(maps.Keys(tensorsOf))[0])
 	}
 	return nil
+}
+
+// counters returns how many updates each state has had, and sets what a keeper keeps
+// beside them; a checkpoint from before it kept anything leaves that as it is.
+func counters(t trainee, ck *run.Checkpoint) (updates map[string]int, err error) {
+	var state map[string]json.Number
+	if err := json.Unmarshal(ck.State, &state); err != nil {
+		return nil, err
+	}
+	if k, ok := t.(keeper); ok {
+		for name, x := range k.scalars() {
+			if n, saved := state[name]; saved {
+				if *x, err = n.Float64(); err != nil {
+					return nil, err
+				}
+			}
+		}
+	}
+	updates = map[string]int{}
+	for name := range t.states() {
+		n, err := state[name].Int64()
+		if err != nil {
+			return nil, fmt.Errorf("state %q: %w", name, err)
+		}
+		updates[name] = int(n)
+	}
+	return updates, nil
 }
 
 func byName(ts []run.Tensor) map[string]run.Tensor {

@@ -80,10 +80,10 @@ func NewPrograms(be compute.Backend, shape lm.Shape, readout string) *Programs {
 	p := &Programs{be: be, shape: shape, readout: readout, steps: map[stepKind]*stepProgram{}}
 	p.score = gx.NewProgram(be, "pm score", func(in []*Node) []*Node {
 		net := lm.NewNet(shape, in[3:])
-		return []*Node{net.Scalar(p.pick(hidden(net, in[:3]), in[1]), in[3:])} // [B, 2]
+		return []*Node{net.Scalar(p.picked(net, in[:3]), in[3:])} // [B, 2]
 	})
 	p.read = gx.NewProgram(be, "pm trunk", func(in []*Node) []*Node {
-		return []*Node{p.pick(hidden(lm.NewNet(shape, in[3:]), in[:3]), in[1])} // [B, 2, reads·D]
+		return []*Node{p.picked(lm.NewNet(shape, in[3:]), in[:3])} // [B, 2, reads·D]
 	})
 	return p
 }
@@ -103,29 +103,44 @@ func hidden(net *lm.Net, rows []*Node) *Node {
 	return net.Hidden(rows[0], rows[2], lm.BranchBias(rows[1]))
 }
 
+// picked is pick of the trunk's activations. Where the head reads an activation at one
+// slot, the last block need not compute the others.
+func (p *Programs) picked(net *lm.Net, rows []*Node) *Node {
+	if p.readout == EndAndMean {
+		return p.pick(hidden(net, rows), rows[1])
+	}
+	ends := func(x *Node) *Node { return p.weighted(rows[1], x) }
+	return net.HiddenAt(rows[0], rows[2], lm.BranchBias(rows[1]), ends)
+}
+
 // pick returns what the head reads of either response, [B, 2, D] or [B, 2, 2·D]: the
 // activations at its last token, the end-of-context token, and with EndAndMean their
 // mean over the response. A row with one response has it twice.
 func (p *Programs) pick(h, segments *Node) *Node {
+	return Reshape(p.weighted(segments, h), segments.Shape().Dimensions[0], 2, -1)
+}
+
+// weighted returns sums of x [B, T, …] over T by weights that make them what pick
+// wants: [B, 2·reads, …].
+func (p *Programs) weighted(segments, x *Node) *Node {
 	b, t := segments.Shape().Dimensions[0], segments.Shape().Dimensions[1]
-	slots := Iota(h.Graph(), segments.Shape(), 1)
+	slots := Iota(x.Graph(), segments.Shape(), 1)
 	of := func(segment int32) *Node { return Equal(segments, MulScalar(OnesLike(segments), segment)) }
 	last := func(in *Node) *Node { // [B]; −1 where there is none
 		return ReduceMax(Where(in, slots, MulScalar(OnesLike(slots), -1)), -1)
 	}
 	first, second := of(chosenSegment), of(rejectedSegment)
-	none := LessThan(last(second), ScalarZero(h.Graph(), slots.DType()))
+	none := LessThan(last(second), ScalarZero(x.Graph(), slots.DType()))
 	second = Where(BroadcastToDims(ExpandDims(none, -1), b, t), first, second)
 	var rows []*Node // [B, T] each, how much of every slot
 	for _, in := range []*Node{first, second} {
-		rows = append(rows, OneHot(MaxScalar(last(in), 0), t, h.DType()))
+		rows = append(rows, OneHot(MaxScalar(last(in), 0), t, x.DType()))
 		if p.readout == EndAndMean {
-			here := ConvertDType(in, h.DType())
+			here := ConvertDType(in, x.DType())
 			rows = append(rows, Div(here, MaxScalar(ReduceAndKeep(here, ReduceSum, -1), 1)))
 		}
 	}
-	picked := DotGeneral(Stack(rows, 1), []int{2}, []int{0}, h, []int{1}, []int{0})
-	return Reshape(picked, b, 2, -1)
+	return DotGeneral(Stack(rows, 1), []int{2}, []int{0}, x, []int{1}, []int{0})
 }
 
 // arrange chooses how pairs stand in rows, by what the rows cost: each pair in one, its

@@ -76,17 +76,23 @@ func (p *Programs) pairLoss(kind stepKind) func(w, in []*Node) (*Node, []*Node) 
 		if kind.checkpointing {
 			net.Checkpointing()
 		}
-		h := hidden(net, in[:3])
-		scores := net.Scalar(p.pick(h, segments), w)
+		var h, picked *Node
+		if kind.lmCoef == 0 {
+			picked = p.picked(net, in[:3])
+		} else {
+			h = hidden(net, in[:3])
+			picked = p.pick(h, segments)
+		}
+		scores := net.Scalar(picked, w)
 		if b := weights.Shape().Dimensions[0]; scores.Shape().Dimensions[0] == 2*b {
 			scores = Transpose(Reshape(Slice(scores, AxisRange(), AxisElem(0)), 2, b), 0, 1)
-			first := func(x *Node) *Node { return Slice(x, AxisRange(0, b)) } // the chosen responses
-			h, tokens, segments = first(h), first(tokens), first(segments)
 		}
 		loss, extra := preference(scores, weights, share)
 		if kind.lmCoef == 0 {
 			return loss, append(extra, ScalarZero(loss.Graph(), loss.DType()))
 		}
+		first := func(x *Node) *Node { return Slice(x, AxisRange(0, weights.Shape().Dimensions[0])) } // the chosen responses
+		h, tokens, segments = first(h), first(tokens), first(segments)
 		t := tokens.Shape().Dimensions[1]
 		from := func(x *Node) *Node { return Slice(x, AxisRange(), AxisRange(0, t-1)) }
 		to := func(x *Node) *Node { return Slice(x, AxisRange(), AxisRange(1, t)) }

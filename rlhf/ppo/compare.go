@@ -2,6 +2,7 @@ package ppo
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/gomlx/gomlx/core/tensors"
 
@@ -12,11 +13,16 @@ import (
 // the same noise, and scores both. Prompts are taken in batches of the run's
 // size; nothing of the run changes.
 func (t *Trainer) Compare(prompts []Prompt) (before, after []rlhf.Sample, err error) {
-	if before, err = t.answers(t.reference, prompts); err != nil {
+	if before, err = t.answers(t.withValueHead(t.reference), prompts); err != nil {
 		return nil, nil, err
 	}
 	after, err = t.answers(t.Policy.Params, prompts)
 	return before, after, err
+}
+
+// withValueHead completes a decoder's weights to those of the policy.
+func (t *Trainer) withValueHead(decoder []*tensors.Tensor) []*tensors.Tensor {
+	return slices.Concat(decoder, t.Policy.Params[len(decoder):])
 }
 
 func (t *Trainer) answers(weights []*tensors.Tensor, prompts []Prompt) ([]rlhf.Sample, error) {
@@ -26,16 +32,15 @@ func (t *Trainer) answers(weights []*tensors.Tensor, prompts []Prompt) ([]rlhf.S
 		for i := range part { // the last batch is filled up with its last prompt
 			part[i] = prompts[min(start+i, len(prompts)-1)]
 		}
-		b, err := t.respond(weights, part, t.stream("ppo/compare", start).Uint64(), t.Steps()+1)
+		b, err := t.respond(weights[:len(t.reference)], part, t.stream("ppo/compare", start).Uint64(), t.Steps()+1)
 		if err != nil {
 			return nil, err
 		}
-		responses := make([][]int32, len(part))
-		for i, row := range b.ResponseIDs {
-			responses[i] = row[:b.Length(i)]
-		}
-		if b.Score, err = t.scorer.ScoreTokens(b.PromptIDs, responses); err != nil {
+		if b.Score, err = t.scores(t.scorer, b); err != nil {
 			return nil, fmt.Errorf("ppo: scoring: %w", err)
+		}
+		if t.scorer == nil {
+			b.Score = make([]float32, len(part))
 		}
 		if err := t.forward(weights, b); err != nil {
 			return nil, err

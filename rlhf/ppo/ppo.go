@@ -34,63 +34,133 @@ type Prompt struct {
 	IDs  []int32
 }
 
-// Models are the networks of a run. They share one shape and one tokenizer.
+// Models are what a run is made of. All read one tokenizer.
 type Models struct {
+	Tok       tokenizer.Tokenizer
 	Shape     lm.Shape
 	Policy    []*tensors.Tensor // weights of Shape.Weights, trained: the trainer takes them over
 	Reference []*tensors.Tensor // π₀, same weights at the start, never changed
-	Value     []*tensors.Tensor // weights of Shape.ScalarWeights, trained
-	Tok       tokenizer.Tokenizer
+
+	// The value function of its own, trained: the trainer takes it over. Its head may
+	// read [D] or, as pm.EndAndMean does, [2·D]. nil where rlhf.PPO.Value is "shared".
+	ValueShape lm.Shape
+	Value      []*tensors.Tensor
+
+	Scorer Scorer // the reward; nil: whoever holds the batch sets its Score
+	Test   Scorer // for the eye; or nil
 }
 
 // A Trainer takes a policy through PPO steps. It is not safe for concurrent use.
 type Trainer struct {
 	// Policy and Value are the optimiser states; the number of steps done is
-	// derived from them.
+	// derived from them. Value is nil where the policy's trunk is shared.
 	Policy, Value *fit.State
+	// KLCoef is the coefficient of the KL penalty in the next step; with
+	// rlhf.PPO.KLTarget it moves, and belongs into a checkpoint.
+	KLCoef float64
 
-	cfg       rlhf.PPO
-	shape     lm.Shape
-	reference []*tensors.Tensor
-	tok       tokenizer.Tokenizer
-	prompts   []Prompt
-	scorer    Scorer
-	stream    func(name string, step int) *rand.Rand
-	be        compute.Backend
+	cfg               rlhf.PPO
+	shape, valueShape lm.Shape
+	valueReads        int // activations of width D that the value head reads
+	reference         []*tensors.Tensor
+	tok               tokenizer.Tokenizer
+	prompts           []Prompt
+	scorer, test      Scorer
+	stream            func(name string, step int) *rand.Rand
+	be                compute.Backend
 
-	sampler        *sample.Sampler
-	evaluate       *gx.Program
-	shape_, advant *gx.Program
-	update         *fit.Program
+	sampler                  *sample.Sampler
+	evaluate, shaping, advan *gx.Program
+	update                   updater
+	norm                     *moments // of scores of π₀'s responses; nil until they are needed
 }
 
 // New prepares a run. cfg is filled; stream gives the run's named random
 // streams; prompts are drawn from it without replacement in each epoch.
-func New(be compute.Backend, cfg rlhf.PPO, m Models, prompts []Prompt, scorer Scorer, stream func(name string, step int) *rand.Rand) (*Trainer, error) {
+func New(be compute.Backend, cfg rlhf.PPO, m Models, prompts []Prompt, stream func(name string, step int) *rand.Rand) (*Trainer, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
 	if len(prompts) == 0 {
 		return nil, fmt.Errorf("ppo: no prompts")
 	}
+	if m.Tok.Pad() == m.Tok.EOS() {
+		return nil, fmt.Errorf("ppo: pad and end-of-text are both token %d; a masked end token would never be learnt, so they must differ", m.Tok.EOS())
+	}
 	t := &Trainer{
-		Policy: fit.NewState(m.Policy), Value: fit.NewState(m.Value),
-		cfg: cfg, shape: m.Shape, reference: m.Reference, tok: m.Tok,
-		prompts: prompts, scorer: scorer, stream: stream, be: be,
+		KLCoef: cfg.KLCoef,
+		cfg:    cfg, shape: m.Shape, valueShape: m.ValueShape, reference: m.Reference, tok: m.Tok,
+		prompts: prompts, scorer: m.Scorer, test: m.Test, stream: stream, be: be,
 	}
 	var err error
-	t.sampler, err = sample.New(be, m.Shape, sample.Options{
-		Prompt: cfg.Prompt, Response: cfg.Response, Temperature: cfg.Temperature, EOS: m.Tok.EOS(), Pad: m.Tok.Pad(),
-	})
+	if t.sampler, err = newSampler(be, cfg, m); err != nil {
+		return nil, err
+	}
+	if t.shared() {
+		if m.Policy, err = withHead(be, m.Shape, m.Policy); err != nil {
+			return nil, err
+		}
+	} else {
+		head := m.Value[len(m.Value)-2].Shape().Size()
+		t.valueReads = head / m.ValueShape.Width
+		t.Value = fit.NewState(m.Value)
+	}
+	t.Policy = fit.NewState(m.Policy)
+	t.evaluate = gx.NewProgram(be, "ppo score", t.evaluateGraph)
+	t.shaping = gx.NewProgram(be, "ppo shape", t.shapeGraph)
+	t.advan = gx.NewProgram(be, "ppo advantages", t.advantagesGraph)
+	t.update = t.newUpdater()
+	return t, nil
+}
+
+// newSampler draws from the policy as it is, unless a mistake is planted.
+func newSampler(be compute.Backend, cfg rlhf.PPO, m Models) (*sample.Sampler, error) {
+	o := sample.Options{Prompt: cfg.Prompt, Response: cfg.Response, Temperature: cfg.Temperature, EOS: m.Tok.EOS(), Pad: m.Tok.Pad()}
+	switch cfg.Plant {
+	case rlhf.PlantTopK:
+		o.TopK = 3
+		return sample.NewTruncated(be, m.Shape, o)
+	case rlhf.PlantTemperature:
+		o.Temperature *= 0.7
+	}
+	return sample.New(be, m.Shape, o)
+}
+
+// withHead appends a value head at zero to a decoder's weights.
+func withHead(be compute.Backend, s lm.Shape, weights []*tensors.Tensor) ([]*tensors.Tensor, error) {
+	head, err := gx.Flat(be, make([]float32, s.Width), s.Width)
 	if err != nil {
 		return nil, err
 	}
-	t.evaluate = gx.NewProgram(be, "ppo score", t.evaluateGraph)
-	t.shape_ = gx.NewProgram(be, "ppo shape", t.shapeGraph)
-	t.advant = gx.NewProgram(be, "ppo advantages", t.advantagesGraph)
-	t.update = t.newUpdate()
-	return t, nil
+	bias, err := gx.Flat(be, []float32{0})
+	if err != nil {
+		return nil, err
+	}
+	return append(weights, head, bias), nil
 }
+
+// PolicyWeights lists the weights of Policy: the decoder's, and the value head's
+// where the trunk is shared.
+func (t *Trainer) PolicyWeights() []lm.Weight {
+	if t.shared() {
+		return t.shape.ScalarWeights()
+	}
+	return t.shape.Weights()
+}
+
+// ValueWeights lists the weights of Value, nil where the trunk is shared.
+func (t *Trainer) ValueWeights() []lm.Weight {
+	if t.shared() {
+		return nil
+	}
+	ws := t.valueShape.ScalarWeights()
+	ws[len(ws)-2].Dims = []int{t.valueReads * t.valueShape.Width}
+	return ws
+}
+
+// Decoder returns the policy's weights in the order of Shape.Weights. They are the
+// trainer's and change with every step.
+func (t *Trainer) Decoder() []*tensors.Tensor { return t.Policy.Params[:len(t.reference)] }
 
 // Steps is the number of steps done.
 func (t *Trainer) Steps() int { return t.Policy.Updates / (t.cfg.Epochs * t.cfg.Minibatches) }
@@ -98,6 +168,9 @@ func (t *Trainer) Steps() int { return t.Policy.Updates / (t.cfg.Epochs * t.cfg.
 // Step is one whole step: rollout, score, shape, advantages, update. look, if
 // not nil, sees each batch after its rollout and may add gold labels.
 func (t *Trainer) Step(look func(*rlhf.Batch)) (*rlhf.Batch, rlhf.Point, error) {
+	if t.scorer == nil {
+		return nil, rlhf.Point{}, fmt.Errorf("ppo: PM is empty, so that nothing scores the responses; pass a reward with rlhf.StepsWith, or set Batch.Score between Score and Shape")
+	}
 	start := time.Now()
 	seconds := map[string]float64{}
 	b, err := t.Rollout()

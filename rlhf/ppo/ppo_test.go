@@ -74,39 +74,56 @@ func (b *bench) ScoreTokens(prompts, responses [][]int32) ([]float32, error) {
 
 var benches = map[rlhf.PPO]*bench{}
 
+var tok = tokenizer.Bytes()
+
+func prompts() (ps []ppo.Prompt) {
+	for _, text := range []string{"abc", "de", "fghij", "k", "lmnopq", "rs"} {
+		ps = append(ps, ppo.Prompt{Text: text, IDs: tok.Encode(text)})
+	}
+	return ps
+}
+
+// initial draws weights, with a larger deviation than a model starts with, so that its
+// distributions are far from flat.
+func initial(t testing.TB, be compute.Backend, ws []lm.Weight, seed int) []*tensors.Tensor {
+	t.Helper()
+	for i := range ws {
+		ws[i].Std *= 3
+	}
+	out, err := lm.Init(be, ws, stream("init", seed))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
 // trainer returns the configuration's trainer at its first step. It takes the
 // trainer away from whoever asked for the same configuration before.
 func trainer(t testing.TB, be compute.Backend, cfg rlhf.PPO, score reward) *ppo.Trainer {
 	t.Helper()
-	weights := func(ws []lm.Weight, seed int) []*tensors.Tensor {
-		for i := range ws {
-			ws[i].Std *= 3
-		}
-		out, err := lm.Init(be, ws, stream("init", seed))
-		if err != nil {
+	b, ok := benches[cfg]
+	if !ok {
+		b = &bench{}
+		m := ppo.Models{Shape: shape, Tok: tok, Policy: initial(t, be, shape.Weights(), 0),
+			Reference: initial(t, be, shape.Weights(), 0), ValueShape: shape, Value: initial(t, be, shape.ScalarWeights(), 1), Scorer: b}
+		var err error
+		if b.Trainer, err = ppo.New(be, cfg, m, prompts(), stream); err != nil {
 			t.Fatal(err)
 		}
-		return out
+		benches[cfg] = b
 	}
-	if b, ok := benches[cfg]; ok {
-		b.score = score
-		b.Policy.Free()
-		b.Value.Free()
-		b.Policy, b.Value = fit.NewState(weights(shape.Weights(), 0)), fit.NewState(weights(shape.ScalarWeights(), 1))
+	b.score, b.KLCoef = score, cfg.KLCoef
+	again := func(s *fit.State, ws []lm.Weight, seed int) *fit.State {
+		s.Free()
+		return fit.NewState(initial(t, be, ws, seed))
+	}
+	if b.Value == nil {
+		ws := shape.ScalarWeights()
+		ws[len(ws)-2].Std, ws[len(ws)-1].Std = 0, 0 // the head starts at zero
+		b.Policy = again(b.Policy, ws, 0)
 		return b.Trainer
 	}
-	m := ppo.Models{Shape: shape, Tok: tokenizer.Bytes(), Policy: weights(shape.Weights(), 0),
-		Reference: weights(shape.Weights(), 0), Value: weights(shape.ScalarWeights(), 1)}
-	var prompts []ppo.Prompt
-	for _, text := range []string{"abc", "de", "fghij", "k", "lmnopq", "rs"} {
-		prompts = append(prompts, ppo.Prompt{Text: text, IDs: m.Tok.Encode(text)})
-	}
-	b := &bench{score: score}
-	var err error
-	if b.Trainer, err = ppo.New(be, cfg, m, prompts, b, stream); err != nil {
-		t.Fatal(err)
-	}
-	benches[cfg] = b
+	b.Policy, b.Value = again(b.Policy, shape.Weights(), 0), again(b.Value, shape.ScalarWeights(), 1)
 	return b.Trainer
 }
 
@@ -338,7 +355,11 @@ func TestPaddingPoison(t *testing.T) {
 func weights(t *testing.T, tr *ppo.Trainer) []float32 {
 	t.Helper()
 	var all []float32
-	for _, x := range slices.Concat(tr.Policy.Params, tr.Value.Params) {
+	params := tr.Policy.Params
+	if tr.Value != nil {
+		params = slices.Concat(params, tr.Value.Params)
+	}
+	for _, x := range params {
 		v, err := gx.Values[float32](x)
 		if err != nil {
 			t.Fatal(err)
@@ -447,3 +468,8 @@ func TestBadConfig(t *testing.T) {
 		}
 	}
 }
+
+// onePad is a tokenizer whose pad is its end token.
+type onePad struct{ tokenizer.Tokenizer }
+
+func (t onePad) Pad() int32 { return t.EOS() }

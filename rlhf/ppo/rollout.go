@@ -18,12 +18,18 @@ import (
 // before Update gives the same batch: prompts and noise depend on the step alone.
 func (t *Trainer) Rollout() (*rlhf.Batch, error) {
 	step := t.Steps()
+	prompts := t.promptsOf(step)
+	return t.respond(t.Decoder(), prompts, t.stream("ppo/rollout", step).Uint64(), step+1)
+}
+
+// promptsOf are the prompts of a step, counted from 0.
+func (t *Trainer) promptsOf(step int) []Prompt {
 	at := lm.Order(step, t.cfg.Batch, len(t.prompts), func(epoch int) *rand.Rand { return t.stream("ppo/prompts", epoch) })
 	prompts := make([]Prompt, len(at))
 	for i, j := range at {
 		prompts[i] = t.prompts[j]
 	}
-	return t.respond(t.Policy.Params, prompts, t.stream("ppo/rollout", step).Uint64(), step+1)
+	return prompts
 }
 
 // respond samples responses to prompts, as many as the batch has, from a policy.
@@ -47,6 +53,10 @@ func (t *Trainer) fill(b *rlhf.Batch, raw *sample.Raw) {
 	b.ResponseIDs, b.LogPSample = raw.Tokens, raw.LogP
 	for i, row := range raw.Tokens {
 		n := raw.Length[i]
+		ended := n > 0 && row[n-1] == t.tok.EOS()
+		if ended && t.cfg.Plant == rlhf.PlantPadIsEOS {
+			n--
+		}
 		mask, pieces := make([]bool, len(row)), make([]string, n)
 		for r := range n {
 			mask[r] = true
@@ -54,7 +64,7 @@ func (t *Trainer) fill(b *rlhf.Batch, raw *sample.Raw) {
 		}
 		b.Mask = append(b.Mask, mask)
 		b.Pieces = append(b.Pieces, pieces)
-		b.EOS = append(b.EOS, n > 0 && row[n-1] == t.tok.EOS())
+		b.EOS = append(b.EOS, ended)
 		// Tokens are bytes; a response may end in the middle of a character.
 		b.Responses = append(b.Responses, strings.ToValidUTF8(tokenizer.DecodeResponse(t.tok, row[:n]), "\ufffd"))
 	}

@@ -10,7 +10,7 @@ import (
 
 	"hhrlhf/rlhf"
 	"hhrlhf/rlhf/internal/gx"
-	"hhrlhf/rlhf/lm"
+	"hhrlhf/rlhf/rl"
 )
 
 // Bounds, in nats per token, on what float32 may make of one log-probability
@@ -21,110 +21,174 @@ const (
 	startBound   = 1e-5
 )
 
-// Score fills the batch's Score from the scorer and LogP, LogPRef and Value from
-// one forward pass of policy, reference and value function.
+// exactKLVocab is the largest vocabulary over which the KL divergence is summed at
+// every token.
+const exactKLVocab = 1024
+
+// Score fills the batch's Score from the scorer, and LogP, LogPRef, Value and Entropy
+// from one forward pass of policy, reference and value function.
 func (t *Trainer) Score(b *rlhf.Batch) error {
 	if err := t.check(b, "Score"); err != nil {
 		return err
+	}
+	var err error
+	if b.Score, err = t.scores(t.scorer, b); err != nil {
+		return fmt.Errorf("ppo: scoring step %d: %w", b.Step, err)
+	}
+	if t.scorer == nil {
+		b.Score = make([]float32, len(b.Prompts))
+	}
+	if b.ScoreTest, err = t.scores(t.test, b); err != nil {
+		return fmt.Errorf("ppo: scoring step %d by TestPM: %w", b.Step, err)
+	}
+	if err := t.forward(t.Policy.Params, b); err != nil {
+		return err
+	}
+	first := t.Policy.Updates == 0
+	for i, row := range b.Mask {
+		for r, valid := range row {
+			if !valid {
+				continue
+			}
+			if d := math.Abs(float64(b.LogP[i][r] - b.LogPSample[i][r])); !(d <= samplerBound) && t.cfg.Plant != rlhf.PlantTemperature {
+				return fmt.Errorf("ppo: step %d, row %d, token %d: sampler and scoring pass give log-probabilities %g and %g: %w",
+					b.Step, i, r, b.LogPSample[i][r], b.LogP[i][r], ErrInvariant)
+			}
+			if d := math.Abs(float64(b.LogP[i][r] - b.LogPRef[i][r])); first && !(d <= startBound) {
+				return fmt.Errorf("ppo: row %d, token %d: policy and reference differ by %g nats before the first update: %w", i, r, d, ErrInvariant)
+			}
+		}
+	}
+	if first {
+		return t.checkPadding(b)
+	}
+	return nil
+}
+
+// scores asks a scorer, which may be nil, about the batch's responses.
+func (t *Trainer) scores(s Scorer, b *rlhf.Batch) ([]float32, error) {
+	if s == nil {
+		return nil, nil
 	}
 	responses := make([][]int32, len(b.ResponseIDs))
 	for i, row := range b.ResponseIDs {
 		responses[i] = row[:b.Length(i)]
 	}
-	var err error
-	if b.Score, err = t.scorer.ScoreTokens(b.PromptIDs, responses); err != nil {
-		return fmt.Errorf("ppo: scoring step %d: %w", b.Step, err)
+	scores, err := s.ScoreTokens(b.PromptIDs, responses)
+	if err == nil && len(scores) != len(responses) {
+		err = fmt.Errorf("%d scores for %d responses", len(scores), len(responses))
 	}
-	if err := t.forward(t.Policy.Params, b); err != nil {
+	return scores, err
+}
+
+// forward fills LogP of the policy with these weights, LogPRef, Value, Entropy and
+// ExactKL; masked slots get zero.
+func (t *Trainer) forward(policy []*tensors.Tensor, b *rlhf.Batch) error {
+	fields, err := t.evaluateWith(policy, b, t.tok.Pad())
+	if err != nil {
 		return err
 	}
-	for i, row := range b.Mask {
-		for r, valid := range row {
-			if !valid {
-				b.LogP[i][r], b.LogPRef[i][r], b.Value[i][r] = 0, 0, 0
-				continue
-			}
-			if d := math.Abs(float64(b.LogP[i][r] - b.LogPSample[i][r])); !(d <= samplerBound) {
-				return fmt.Errorf("ppo: step %d, row %d, token %d: sampler and scoring pass give log-probabilities %g and %g: %w",
-					b.Step, i, r, b.LogPSample[i][r], b.LogP[i][r], ErrInvariant)
-			}
-			if d := math.Abs(float64(b.LogP[i][r] - b.LogPRef[i][r])); t.Policy.Updates == 0 && !(d <= startBound) {
-				return fmt.Errorf("ppo: row %d, token %d: policy and reference differ by %g nats before the first update: %w", i, r, d, ErrInvariant)
-			}
-		}
+	b.LogP, b.LogPRef, b.Value, b.Entropy, b.ExactKL = fields[0], fields[1], fields[2], fields[3], nil
+	if len(fields) > 4 {
+		b.ExactKL = fields[4]
 	}
 	return nil
 }
 
-// forward fills LogP of the policy with these weights, LogPRef and Value.
-func (t *Trainer) forward(policy []*tensors.Tensor, b *rlhf.Batch) error {
-	tokens, segments, err := t.layout(b, nil)
+// evaluateWith runs the scoring pass with a token in the padded slots.
+func (t *Trainer) evaluateWith(policy []*tensors.Tensor, b *rlhf.Batch, padding int32) ([][][]float32, error) {
+	in, err := t.layout(b, padding)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer gx.Free(tokens, segments)
-	in := slices.Concat([]any{tokens, segments}, gx.Keep(policy), gx.Keep(t.reference), gx.Keep(t.Value.Params))
-	out, err := t.evaluate.Call(in...)
+	defer gx.Free(in...)
+	args := slices.Concat(gx.Keep(in), gx.Keep(policy), gx.Keep(t.reference))
+	if !t.shared() {
+		args = append(args, gx.Keep(t.Value.Params)...)
+	}
+	out, err := t.evaluate.Call(args...)
 	if err != nil {
-		return fmt.Errorf("ppo: step %d: %w", b.Step, err)
+		return nil, fmt.Errorf("ppo: step %d: %w", b.Step, err)
 	}
 	defer gx.Free(out...)
-	for i, field := range []*[][]float32{&b.LogP, &b.LogPRef, &b.Value} {
-		if *field, err = gx.Matrix[float32](out[i]); err != nil {
-			return err
+	fields := make([][][]float32, len(out))
+	for i := range out {
+		if fields[i], err = gx.Matrix[float32](out[i]); err != nil {
+			return nil, err
+		}
+	}
+	return fields, nil
+}
+
+// checkPadding runs the pass again with another token in the padded slots: nothing
+// may change.
+func (t *Trainer) checkPadding(b *rlhf.Batch) error {
+	poisoned, err := t.evaluateWith(t.Policy.Params, b, (t.tok.Pad()+1)%int32(t.shape.Vocab))
+	if err != nil {
+		return err
+	}
+	for i, was := range [][][]float32{b.LogP, b.LogPRef, b.Value} {
+		for row := range was {
+			if !slices.Equal(was[row], poisoned[i][row]) {
+				return fmt.Errorf("ppo: row %d: %s changes with what stands in the padding: %w",
+					row, []string{"log π", "log π₀", "the value"}[i], ErrInvariant)
+			}
 		}
 	}
 	return nil
 }
 
-// layout places rows of the batch (all of them if at is nil) as tokens and
-// segments, [b, P+R]: the prompt left-padded, the response right-padded.
-func (t *Trainer) layout(b *rlhf.Batch, at []int) (tokens, segments *tensors.Tensor, err error) {
-	if at == nil {
-		at = make([]int, len(b.Prompts))
-		for i := range at {
-			at[i] = i
-		}
-	}
-	toks, segs := make([][]int32, len(at)), make([][]int32, len(at))
+// layout places the batch as tokens and segments [B, P+R], the prompt left-padded,
+// the response right-padded, and its mask [B, R].
+func (t *Trainer) layout(b *rlhf.Batch, padding int32) ([]*tensors.Tensor, error) {
+	n := len(b.Prompts)
+	toks, segs := make([][]int32, n), make([][]int32, n)
 	p, r := t.cfg.Prompt, t.cfg.Response
-	for i, j := range at {
-		toks[i], segs[i] = slices.Repeat([]int32{t.tok.Pad()}, p+r), make([]int32, p+r)
-		start := p - len(b.PromptIDs[j])
-		copy(toks[i][start:], b.PromptIDs[j])
+	for i := range n {
+		toks[i], segs[i] = slices.Repeat([]int32{padding}, p+r), make([]int32, p+r)
+		start := p - len(b.PromptIDs[i])
+		copy(toks[i][start:], b.PromptIDs[i])
 		for k := start; k < p; k++ {
 			segs[i][k] = 1
 		}
-		for k, valid := range b.Mask[j] {
+		for k, valid := range b.Mask[i] {
 			if valid {
-				toks[i][p+k], segs[i][p+k] = b.ResponseIDs[j][k], 1
+				toks[i][p+k], segs[i][p+k] = b.ResponseIDs[i][k], 1
 			}
 		}
 	}
-	if tokens, err = gx.Rows(t.be, toks, p+r, 0, false); err != nil {
-		return nil, nil, err
+	tokens, err := gx.Rows(t.be, toks, p+r, 0, false)
+	if err != nil {
+		return nil, err
 	}
-	segments, err = gx.Rows(t.be, segs, p+r, 0, false)
-	return tokens, segments, err
+	segments, err := gx.Rows(t.be, segs, p+r, 0, false)
+	if err != nil {
+		return nil, err
+	}
+	mask, err := gx.Rows(t.be, b.Mask, r, false, false)
+	return []*tensors.Tensor{tokens, segments, mask}, err
 }
 
-// evaluateGraph: tokens, segments, policy, reference and value weights → log π,
-// log π₀ and V, [B, R] each.
+// evaluateGraph: tokens, segments, mask, policy, reference and value weights → log π,
+// log π₀, V, entropy and, where the vocabulary is small, the exact KL, [B, R] each.
 func (t *Trainer) evaluateGraph(in []*Node) []*Node {
-	tokens, segments, w := in[0], in[1], in[2:]
-	n := len(t.Policy.Params)
-	logp, _ := lm.NewNet(t.shape, w[:n]).NextLogProbs(tokens, segments, t.cfg.Response, t.cfg.Temperature)
-	logpRef, _ := lm.NewNet(t.shape, w[n:2*n]).NextLogProbs(tokens, segments, t.cfg.Response, t.cfg.Temperature)
-	return []*Node{logp, logpRef, t.values(w[2*n:], tokens, segments)}
-}
-
-// values returns V(s_r) [B, R]: the value head at slot P+r−1, where the policy is
-// about to write response token r.
-func (t *Trainer) values(weights []*Node, tokens, segments *Node) *Node {
-	net := lm.NewNet(t.shape, weights)
-	h := net.Hidden(tokens, lm.Positions(segments), lm.CausalBias(segments))
-	p := t.cfg.Prompt
-	return net.Scalar(Slice(h, AxisRange(), AxisRange(p-1, p+t.cfg.Response-1)), weights)
+	tokens, segments, mask, w := in[0], in[1], in[2], in[3:]
+	n, m := len(t.PolicyWeights()), len(t.reference)
+	policy := t.policyNet(w[:n], tokens, segments)
+	reference := t.referenceNet(w[n:n+m], tokens, segments)
+	value := policy.value
+	if !t.shared() {
+		value = t.valueNet(w[n+m:], tokens, segments)
+	}
+	out := []*Node{policy.logp, reference.logp, value}
+	for i, x := range out {
+		out[i] = Where(mask, x, ZerosLike(x))
+	}
+	out = append(out, t.entropy(policy.logits, mask))
+	if t.shape.Vocab <= exactKLVocab {
+		out = append(out, rl.ExactKL(t.tempered(policy.logits), t.tempered(reference.logits), mask))
+	}
+	return out
 }
 
 // check refuses a batch that this phase cannot read, for a batch may come from

@@ -37,8 +37,5 @@ func Decode(kind string, src []byte) []float32 {
 	return dst
 }
 
-// Available reads the text of /proc/meminfo.
-var Available = available
-
 // FitsIn compares the weights with an amount of free memory.
 func (m *Model) FitsIn(free int64) error { return m.fitsIn(free) }

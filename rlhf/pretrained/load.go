@@ -12,6 +12,7 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"hhrlhf/rlhf/internal/gx"
+	"hhrlhf/rlhf/memory"
 )
 
 // Weights reads the tensors in the order of Shape.Weights, as float32. They
@@ -21,7 +22,7 @@ import (
 // all cores, so the peak is little above [Model.Bytes], which is compared with the
 // memory that is free before anything is read.
 func (m *Model) Weights(be compute.Backend) (weights []*tensors.Tensor, err error) {
-	if free, ok := freeMemory(); ok {
+	if free, ok := memory.Free("/"); ok {
 		if err := m.fitsIn(free); err != nil {
 			return nil, err
 		}

@@ -60,6 +60,52 @@ func TestGradientsAgainstDifferences(t *testing.T) {
 	}
 }
 
+// Over all responses of two tokens from two, whose second token's distribution depends
+// on the first: k2 of the response has the divergence's gradient, the sum of k2 over
+// tokens, the known mistake, has not.
+func TestResponseK2Gradient(t *testing.T) {
+	ref := []float64{0.2, -0.5, 1.1, 0.3, -0.9, 0.4} // logits: first token; second after 0; second after 1
+	at := []float64{0.7, -0.1, -0.6, 0.8, 0.5, -1.0}
+	logp := func(x []float64) [][]float64 { // of the responses 00, 01, 10, 11
+		first := rl.LogSoftmaxPlain(x[:2])
+		var rows [][]float64
+		for i := range 2 {
+			second := rl.LogSoftmaxPlain(x[2+2*i : 4+2*i])
+			for j := range 2 {
+				rows = append(rows, []float64{first[i], second[j]})
+			}
+		}
+		return rows
+	}
+	q, mask := logp(ref), [][]bool{full(2), full(2), full(2), full(2)}
+	want := rltest.Gradient(func(x []float64) (kl float64) {
+		for i, row := range logp(x) {
+			kl += math.Exp(row[0]+row[1]) * (row[0] + row[1] - q[i][0] - q[i][1])
+		}
+		return kl
+	}, at)
+	fixed := logp(at) // the samples' probabilities are not differentiated
+	expected := func(loss func(row [][]float64, i int) float64) []float64 {
+		return rltest.Gradient(func(x []float64) (sum float64) {
+			for i := range fixed {
+				sum += math.Exp(fixed[i][0]+fixed[i][1]) * loss(logp(x), i)
+			}
+			return sum
+		}, at)
+	}
+	response := expected(func(l [][]float64, i int) float64 { return rl.ResponseK2Plain(l, q, mask)[i] })
+	tokens := expected(func(l [][]float64, i int) float64 {
+		return (math.Pow(l[i][0]-q[i][0], 2) + math.Pow(l[i][1]-q[i][1], 2)) / 2
+	})
+	rltest.Close(t, "k2 of the response", response, want, 1e-7)
+	rltest.NotClose(t, "k2 summed over tokens", tokens, want, 1e-2)
+
+	x := randomBatch(rltest.Rand(13), 3, 5, true)
+	out := rltest.Run(t, dtypes.Float64, func(n []*Node) []*Node { return []*Node{rl.ResponseK2(n[0], n[1], n[2])} },
+		rltest.Poison(x.logp, x.mask, math.NaN()), rltest.Poison(x.ref, x.mask, math.NaN()), x.mask)
+	rltest.Close(t, "graph and twin", out[0], rl.ResponseK2Plain(x.logp, x.ref, x.mask), 1e-12)
+}
+
 // Nothing flows through what was fixed at rollout time.
 func TestNoGradientThroughOldValues(t *testing.T) {
 	x := randomBatch(rltest.Rand(12), 2, 4, false)

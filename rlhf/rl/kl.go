@@ -30,6 +30,14 @@ func K2(logp, logpRef, mask *Node) *Node {
 	return MulScalar(Square(K1(logp, logpRef, mask)), 0.5)
 }
 
+// ResponseK2 returns ½(Σ_t ℓ_t)² of each response, [B]: [K2] of the response as one
+// action. As a differentiable loss on samples from π its expected gradient is exactly
+// that of KL(π‖π₀) over responses. The sum over tokens of K2 has not: it leaves out
+// what a token does to the divergence of those after it.
+func ResponseK2(logp, logpRef, mask *Node) *Node {
+	return MulScalar(Square(ReduceSum(K1(logp, logpRef, mask), 1)), 0.5)
+}
+
 // K3 returns the estimate k3 = e^(−ℓ) − 1 + ℓ, see [K1]. Unbiased, never
 // negative, of low variance: the one to log. As a differentiable loss it has the
 // gradient of the other divergence, KL(π₀‖π). −ℓ is cut at [MaxLogRatio], beyond
@@ -80,6 +88,16 @@ func Entropy(logits, mask *Node) *Node {
 	mask.AssertDims(logits.Shape().Dimensions[:2]...)
 	logp := LogSoftmax(zeroed(logits, mask)) // [B, R, V]
 	return zeroed(Neg(ReduceSum(Mul(Exp(logp), logp), -1)), mask)
+}
+
+// ResponseK2Plain is the twin of [ResponseK2].
+func ResponseK2Plain[F Float](logp, logpRef [][]F, mask [][]bool) []float64 {
+	out := make([]float64, len(mask))
+	eachValid(mask, func(b, t int) { out[b] += float64(logp[b][t]) - float64(logpRef[b][t]) })
+	for b, sum := range out {
+		out[b] = sum * sum / 2
+	}
+	return out
 }
 
 // KLSamplePlain returns k1, k2 and k3 of one token, the twin of [K1], [K2] and

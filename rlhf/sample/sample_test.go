@@ -110,7 +110,7 @@ func score(t testing.TB, be compute.Backend, shape lm.Shape, w []*tensors.Tensor
 	tok, _ := gx.Rows(be, full, width+r, pad, false)
 	segs, _ := gx.Rows(be, seg, width+r, 0, false)
 	prog := gx.NewProgram(be, "score", func(in []*Node) []*Node {
-		logp, logits := lm.NewNet(shape, in[2:]).NextLogProbs(in[0], in[1], r, temperature)
+		logp, logits, _ := lm.NewNet(shape, in[2:]).NextLogProbs(in[0], in[1], r, temperature)
 		return []*Node{logp, ReduceMax(LogSoftmax(DivScalar(logits, temperature), -1), -1)}
 	})
 	out, err := prog.Call(append([]any{tok, segs}, gx.Keep(w)...)...)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -19,9 +20,10 @@ import (
 
 // benchFlags are the flags of rlhf bench.
 type benchFlags struct {
-	what, tier, model string
-	n, most           int
-	asJSON, asBench   bool
+	what, tier, model, value string
+	n, most                  int
+	prompts, newTokens       int
+	asJSON, asBench          bool
 }
 
 func benchCommand() command { return benchCommands(os.Stdout, os.Stderr) }
@@ -38,15 +40,22 @@ What is measured (float32, on the backend that GOMLX_BACKEND names):
                  (tokens per second count both sequences in full); 32 sequences of
                  96 tokens scored
   -what sample   32 prompts of 32 tokens, 64 new tokens each, temperature 1
+  -what ppo      an iteration of reinforcement learning on as many: rollout; scoring by
+                 preference model, policy, reference and value function; 16 updates
+                 (4 passes in 4 minibatches) of policy and value function, which with
+                 -value shared is a head on the policy
 
   -tier S        width 128, 4 layers, 4 heads, vocabulary 2048
   -tier M        width 256, 6 layers, 8 heads, vocabulary 4096
-  -model NAME    with -what sample: a pretrained model in place of a tier; reading a
-                 prompt of 512 tokens, and writing 64 in one row and in 16
+  -model NAME    a pretrained model in place of a tier; with -what sample, reading a
+                 prompt of 512 tokens, and writing 64 in one row and in 16; with -what
+                 ppo, 8 prompts of 64 tokens, 64 new tokens each, 4 updates
 
   rlhf bench -what lm
   rlhf bench -what pm -tier M -json
   rlhf bench -what sample -model smollm2
+  rlhf bench -what ppo -value shared
+  for n in 8 16 32 64; do rlhf bench -what ppo -prompts $n -json; done > tokens.jsonl
   rlhf bench -what lm -benchfmt -n 10 >> new.txt && benchstat old.txt new.txt
 
 Seconds are the median over samples during which other processes used less than a
@@ -55,9 +64,12 @@ it: processor seconds of this process, tokens per second, seconds of compiling, 
 the peak of resident memory in MiB.`,
 		bind: func(fs *flag.FlagSet) func(context.Context, []string) error {
 			var f benchFlags
-			fs.StringVar(&f.what, "what", "", `"lm", "pm" or "sample" (required)`)
+			fs.StringVar(&f.what, "what", "", `"lm", "pm", "sample" or "ppo" (required)`)
 			fs.StringVar(&f.tier, "tier", "S", "S or M")
 			fs.StringVar(&f.model, "model", "", "`name` of a pretrained model: smollm2, hub:owner/name or a path")
+			fs.StringVar(&f.value, "value", "own", "with -what ppo: the value function, own (a transformer) or shared (a head)")
+			fs.IntVar(&f.prompts, "prompts", 0, "with -what ppo and a tier: prompts, a multiple of 4 (default 32)")
+			fs.IntVar(&f.newTokens, "new", 0, "with -what ppo and a tier: new `tokens` each (default 64)")
 			fs.IntVar(&f.n, "n", 5, "clean samples wanted")
 			fs.IntVar(&f.most, "most", 0, "samples at most (default four times -n)")
 			fs.BoolVar(&f.asJSON, "json", false, "print one JSON object on standard output")
@@ -73,17 +85,24 @@ the peak of resident memory in MiB.`,
 func (f benchFlags) check() (bench.Tier, error) {
 	tier, err := bench.Named(f.tier)
 	switch {
-	case !slices.Contains([]string{"lm", "pm", "sample"}, f.what):
-		return tier, fmt.Errorf(`bench: -what %q, want "lm", "pm" or "sample"`, f.what)
+	case !slices.Contains([]string{"lm", "pm", "sample", "ppo"}, f.what):
+		return tier, fmt.Errorf(`bench: -what %q, want "lm", "pm", "sample" or "ppo"`, f.what)
 	case err != nil:
 		return tier, err
-	case f.model != "" && f.what != "sample":
-		return tier, errors.New("bench: -model is for -what sample")
+	case f.model != "" && f.what != "sample" && f.what != "ppo":
+		return tier, errors.New("bench: -model is for -what sample and -what ppo")
+	case f.value != "own" && f.value != "shared":
+		return tier, fmt.Errorf("bench: -value %q, want own or shared", f.value)
+	case (f.prompts != 0 || f.newTokens != 0) && (f.what != "ppo" || f.model != ""):
+		return tier, errors.New("bench: -prompts and -new are for -what ppo with a tier")
+	case f.prompts < 0 || f.prompts%4 != 0 || f.newTokens < 0:
+		return tier, fmt.Errorf("bench: -prompts %d -new %d, want a multiple of 4, and 1 or more", f.prompts, f.newTokens)
 	case f.n < 1 || f.most < 0:
 		return tier, fmt.Errorf("bench: -n %d -most %d, want 1 and 0 or more", f.n, f.most)
 	case f.asJSON && f.asBench:
 		return tier, errors.New("bench: -json and -benchfmt; want one of them")
 	}
+	tier.Prompts, tier.NewTokens = cmp.Or(f.prompts, tier.Prompts), cmp.Or(f.newTokens, tier.NewTokens)
 	return tier, nil
 }
 
@@ -118,12 +137,16 @@ func runBench(ctx context.Context, f benchFlags, out, lines io.Writer) error {
 	}}
 	var r *bench.Result
 	switch {
+	case f.model != "" && f.what == "ppo":
+		r, err = bench.PPOCheckpoint(ctx, spec, f.model, path, f.value, o)
 	case f.model != "":
 		r, err = bench.Checkpoint(ctx, spec, f.model, path, o)
 	case f.what == "lm":
 		r, err = bench.LM(ctx, spec, tier, o)
 	case f.what == "pm":
 		r, err = bench.PM(ctx, spec, tier, o)
+	case f.what == "ppo":
+		r, err = bench.PPO(ctx, spec, tier, f.value, o)
 	default:
 		r, err = bench.Sampling(ctx, spec, tier, o)
 	}

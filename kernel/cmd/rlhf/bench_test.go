@@ -11,11 +11,14 @@ import (
 
 func TestBenchArguments(t *testing.T) {
 	for line, want := range map[string]string{
-		"":                                 `-what "", want "lm", "pm" or "sample"`,
-		"-what ppo":                        `-what "ppo", want "lm", "pm" or "sample"`,
-		"-what pm -model smollm2":          "-model is for -what sample",
+		"":                                 `-what "", want "lm", "pm", "sample" or "ppo"`,
+		"-what dpo":                        `-what "dpo", want "lm", "pm", "sample" or "ppo"`,
+		"-what pm -model smollm2":          "-model is for -what sample and -what ppo",
 		"-what lm -tier XL":                `tier "XL", want S or M`,
-		"-what lm -model smollm2":          "-model is for -what sample",
+		"-what lm -model smollm2":          "-model is for -what sample and -what ppo",
+		"-what ppo -value none":            `-value "none", want own or shared`,
+		"-what ppo -prompts 6":             "-prompts 6 -new 0, want a multiple of 4",
+		"-what lm -new 8":                  "-prompts and -new are for -what ppo",
 		"-what lm -n 0":                    "-n 0 -most 0, want 1",
 		"-what lm -json -benchfmt":         "want one of them",
 		"-what sample -model not/anywhere": `"not/anywhere" is no model`,

@@ -14,6 +14,7 @@ import (
 	"hhrlhf/kernel/setup"
 	"hhrlhf/rlhf"
 	"hhrlhf/rlhf/local"
+	"hhrlhf/rlhf/memory"
 	"hhrlhf/rlhf/pjrt"
 )
 
@@ -51,6 +52,7 @@ type shell struct {
 	out, err io.Writer // results and progress
 	open     func(ctx context.Context, runs, name string) (languageModel, error)
 	openPM   func(ctx context.Context, runs, name string) (preferenceModel, error)
+	openPPO  func(ctx context.Context, runs, name string) (policyRun, error)
 	lab      func(ctx context.Context, runs string) (*local.Lab, error)
 }
 
@@ -85,7 +87,7 @@ func terminal() shell {
 		}
 		return openLab(ctx, d, runsFolder(d, runs))
 	}
-	return shell{in: os.Stdin, out: os.Stdout, err: os.Stderr, lab: lab, openPM: opensPM(lab),
+	return shell{in: os.Stdin, out: os.Stdout, err: os.Stderr, lab: lab, openPM: opensPM(lab), openPPO: opensPPO(lab),
 		open: func(ctx context.Context, runs, name string) (languageModel, error) {
 			l, err := lab(ctx, runs)
 			if err != nil {
@@ -208,7 +210,7 @@ func runExport(ctx context.Context, s shell, f modelFlags, dir string) error {
 		return err
 	}
 	p := newProgress(s.err, command)
-	stop := p.waiting("writing " + gigabytes(a.Bytes) + " to " + dir)
+	stop := p.waiting("writing " + memory.Text(a.Bytes) + " to " + dir)
 	err = m.Export(dir)
 	stop()
 	if err != nil {

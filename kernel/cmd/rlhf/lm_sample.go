@@ -35,13 +35,26 @@ func (g generationFlags) check(command string) error {
 	return nil
 }
 
+// promptFlags are the flags that name prompts.
+type promptFlags struct {
+	prompt, file string
+	n            int
+	chat         bool
+}
+
+func (f *promptFlags) bind(fs *flag.FlagSet) {
+	fs.StringVar(&f.prompt, "prompt", "", "`text` to continue")
+	fs.StringVar(&f.file, "prompts", "", "`file` with a prompt a line")
+	fs.IntVar(&f.n, "n", 1, "continuations of each prompt")
+	fs.BoolVar(&f.chat, "chat", false, "the prompts are a user's words")
+}
+
 // sampleFlags are the flags of rlhf lm sample.
 type sampleFlags struct {
 	modelFlags
 	generationFlags
-	prompt, file, system string
-	n                    int
-	chat                 bool
+	promptFlags
+	system string
 }
 
 func sampleCommand(s shell) command {
@@ -62,10 +75,7 @@ model ended by itself.` + "\n" + modelNames,
 			var f sampleFlags
 			f.modelFlags.bind(fs)
 			f.generationFlags.bind(fs, 1, 64)
-			fs.StringVar(&f.prompt, "prompt", "", "`text` to continue")
-			fs.StringVar(&f.file, "prompts", "", "`file` with a prompt a line")
-			fs.IntVar(&f.n, "n", 1, "continuations of each prompt")
-			fs.BoolVar(&f.chat, "chat", false, "the prompts are a user's words")
+			f.promptFlags.bind(fs)
 			fs.StringVar(&f.system, "system", "", "with -chat, `text` of a system turn before them")
 			return func(ctx context.Context, _ []string) error {
 				endsAtSecond(ctx)
@@ -85,6 +95,9 @@ func runSample(ctx context.Context, s shell, f sampleFlags) error {
 	const command = "lm sample"
 	if err := f.check(command); err != nil {
 		return err
+	}
+	if f.system != "" && !f.chat {
+		return errors.New(command + ": -system is for -chat")
 	}
 	prompts, err := f.prompts(command)
 	if err != nil {
@@ -152,12 +165,10 @@ func runSample(ctx context.Context, s shell, f sampleFlags) error {
 }
 
 // prompts returns the prompts that the flags name.
-func (f sampleFlags) prompts(command string) ([]string, error) {
+func (f promptFlags) prompts(command string) ([]string, error) {
 	switch {
 	case f.n < 1:
 		return nil, fmt.Errorf("%s: -n %d, want 1 or more", command, f.n)
-	case f.system != "" && !f.chat:
-		return nil, errors.New(command + ": -system is for -chat")
 	case (f.prompt == "") == (f.file == ""):
 		return nil, errors.New(command + ": want one of -prompt and -prompts")
 	case f.prompt != "":

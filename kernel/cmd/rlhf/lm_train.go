@@ -191,14 +191,13 @@ func (f trainFlags) need(l *local.Lab, c rlhf.LM) (int64, error) {
 
 // trainBytes estimates the memory of training steps whose programs hold batch rows.
 func trainBytes(s lm.Shape, batch, context int, checkpointing bool) int64 {
-	const process = 350 << 20 // the backend and its compiler, see lm.Shape.Memory
 	if !checkpointing {
-		return process + s.Memory(batch, context, true)
+		return processBytes + s.Memory(batch, context, true)
 	}
 	// All weights with gradients and moments, the input of every block, one block whole.
 	one := s
 	one.Layers = 1
-	return process + 16*(s.Params()-one.Params()) + one.Memory(batch, context, true) +
+	return processBytes + 16*(s.Params()-one.Params()) + one.Memory(batch, context, true) +
 		4*int64(s.Layers)*int64(batch)*int64(context)*int64(s.Width)
 }
 

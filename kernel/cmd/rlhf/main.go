@@ -4,6 +4,7 @@
 //	rlhf run notebooks/00_tour.ipynb     the same notebook without a browser
 //	rlhf lm chat -model smollm2          talk to a model; train, eval, sample and export others
 //	rlhf pm train -lm smollm2            a preference model; eval and score with it
+//	rlhf ppo train -policy a -pm b       reinforcement learning; eval, sample and diagnose
 //	rlhf bench -what lm                  how fast this machine is
 //	rlhf doctor                          what is installed, what is wrong, what to do
 //
@@ -68,7 +69,7 @@ func main() {
 
 func commands() []command {
 	return []command{labCommand(), runCommand(), setupCommand(), doctorCommand(),
-		lmCommand(), pmCommand(), onlineCommand(), benchCommand(), kernelCommand(), engineCommand(), probeCommand(), versionCommand()}
+		lmCommand(), pmCommand(), ppoCommand(), onlineCommand(), benchCommand(), kernelCommand(), engineCommand(), probeCommand(), versionCommand()}
 }
 
 // dispatch finds the command that args name and runs it.

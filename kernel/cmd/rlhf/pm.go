@@ -65,15 +65,7 @@ func opensPM(lab func(ctx context.Context, runs string) (*local.Lab, error)) fun
 
 // ScoreBytes implements preferenceModel.
 func (p labPM) ScoreBytes() (int64, error) {
-	info, err := p.Info()
-	if err != nil {
-		return 0, err
-	}
-	var cfg rlhf.PM
-	if err := json.Unmarshal(info.Config, &cfg); err != nil {
-		return 0, fmt.Errorf("the configuration of %s: %w", info.Name, err)
-	}
-	shape, _, err := trunkShape(p.lab, cfg.LM, cfg.Layers)
+	shape, cfg, err := judgeShape(p.lab, p)
 	if err != nil {
 		return 0, err
 	}
@@ -82,6 +74,19 @@ func (p labPM) ScoreBytes() (int64, error) {
 		need += 8 * shape.Params() // a run is loaded as it is trained, with Adam's two moments
 	}
 	return need, nil
+}
+
+// judgeShape is the shape of a preference model, and its configuration.
+func judgeShape(l *local.Lab, r rlhf.PMRun) (shape lm.Shape, cfg rlhf.PM, err error) {
+	info, err := r.Info()
+	if err != nil {
+		return shape, cfg, err
+	}
+	if err := json.Unmarshal(info.Config, &cfg); err != nil {
+		return shape, cfg, fmt.Errorf("the configuration of %s: %w", info.Name, err)
+	}
+	shape, _, err = trunkShape(l, cfg.LM, cfg.Layers)
+	return shape, cfg, err
 }
 
 // trunkShape is the shape of a trunk of so many layers (0: all) of what rlhf.PM.LM
@@ -99,15 +104,8 @@ func trunkShape(l *local.Lab, name string, layers int) (shape lm.Shape, context 
 		if notPM != nil {
 			return shape, 0, err
 		}
-		info, err := r.Info()
-		if err != nil {
-			return shape, 0, err
-		}
 		var cfg rlhf.PM
-		if err := json.Unmarshal(info.Config, &cfg); err != nil {
-			return shape, 0, fmt.Errorf("the configuration of %s: %w", name, err)
-		}
-		if shape, _, err = trunkShape(l, cfg.LM, cfg.Layers); err != nil {
+		if shape, cfg, err = judgeShape(l, r); err != nil {
 			return shape, 0, err
 		}
 		context = cfg.Context

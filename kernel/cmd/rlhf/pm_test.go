@@ -21,6 +21,7 @@ import (
 
 	"hhrlhf/rlhf"
 	"hhrlhf/rlhf/lm"
+	"hhrlhf/rlhf/memory"
 )
 
 // counter is a preference model that likes long responses: a score is the response's
@@ -243,11 +244,11 @@ func TestPMTrainBytes(t *testing.T) {
 		"checkpointing": {Batch: 32, Checkpointing: true},
 	} {
 		if n := pmTrainBytes(shape, c, 256); n >= whole || n < 4*shape.Params() {
-			t.Errorf("%s: %s, the whole %s", name, gigabytes(n), gigabytes(whole))
+			t.Errorf("%s: %s, the whole %s", name, memory.Text(n), memory.Text(whole))
 		}
 	}
 	if n := pmTrainBytes(shape, rlhf.PM{Batch: 32, LMCoef: 1}, 256); n <= whole {
-		t.Errorf("with logits %s, without %s", gigabytes(n), gigabytes(whole))
+		t.Errorf("with logits %s, without %s", memory.Text(n), memory.Text(whole))
 	}
 }
 

@@ -36,6 +36,10 @@ type Accumulated struct {
 	add, apply    *gx.Program
 	grads, totals []*tensors.Tensor // sums so far; totals are the loss's sum and count, and the extra sums
 	added         int               // micro-batches since the last update
+
+	// Maxima is how many of the extra outputs, the last ones, are kept as the largest
+	// of all micro-batches and not added up. Set it before the first Add.
+	Maxima int
 }
 
 // NewAccumulated prepares the programs; each is compiled at its first call. data
@@ -59,8 +63,12 @@ func (a *Accumulated) addGraph(in []*Node, loss SumLoss) []*Node {
 	out := append(append(Gradient(sum, params...), sum, count), extra...)
 	for i := range out {
 		// Not a product with 0, which would keep what is not finite.
-		old := Where(BroadcastToShape(anew, sums[i].Shape()), ZerosLike(sums[i]), sums[i])
-		out[i] = Add(old, out[i])
+		first := BroadcastToShape(anew, sums[i].Shape())
+		if i >= len(out)-a.Maxima {
+			out[i] = Where(first, out[i], Max(sums[i], out[i]))
+		} else {
+			out[i] = Add(Where(first, ZerosLike(sums[i]), sums[i]), out[i])
+		}
 	}
 	return out
 }

@@ -1,0 +1,101 @@
+package ppo
+
+import (
+	. "github.com/gomlx/gomlx/core/graph"
+
+	"hhrlhf/rlhf/rl"
+)
+
+// The inputs of the update's programs, in this order: the whole batch, which is sent
+// to the device once a step; then the rows that make up the part at hand [b], the tokens
+// that a minibatch has on average, and λ_KL of a penalty in the loss.
+const (
+	inTokens   = iota // [B, P+R]
+	inSegments        // [B, P+R]
+	inMask            // [B, R], as are the rest
+	inLogP            // of the scoring pass: π_old
+	inLogPRef         // π₀
+	inAdvantage
+	inReturn
+	inValue // of the scoring pass: V_old
+	inRows
+	inDenom
+	inCoef
+	numInputs
+)
+
+// What is reported of the policy's part of a minibatch: sums, so that they can be added
+// up, over the tokens that a minibatch has on average; the last two are maxima.
+const (
+	statPolicyLoss = iota
+	statKL3
+	statOutside
+	statRatio
+	statRatioMax
+	statRatioMin // negated
+	numPolicyStats
+)
+
+// What is reported of the value function's part.
+const (
+	statValueLoss = iota
+	statValueClipped
+	numValueStats
+)
+
+// part gathers the rows of the part at hand.
+func part(in []*Node) []*Node {
+	out := append([]*Node(nil), in...)
+	at := ExpandDims(in[inRows], -1)
+	for i := inTokens; i <= inValue; i++ {
+		out[i] = Gather(in[i], at)
+	}
+	return out
+}
+
+// policyLoss is PPO's clipped loss (B.1: ε = 0.2) over the part's tokens, with the
+// penalty and the entropy bonus that the configuration puts there:
+//
+//	L = Σ max(−A·ρ, −A·clip(ρ, 1−ε, 1+ε))/n + [KL = "loss"]·λ_KL·Σ_b ½(Σ_t ℓ)²/n − c·Σ H/n
+func (t *Trainer) policyLoss(f forward, in []*Node) (loss *Node, stats []*Node) {
+	mask, denom := in[inMask], in[inDenom]
+	policy := rl.PolicyLoss(f.logp, in[inLogP], in[inAdvantage], mask, denom, t.cfg.ClipRange)
+	loss = policy.Loss
+	if t.cfg.KL == "loss" {
+		penalty := Div(ReduceAllSum(rl.ResponseK2(f.logp, in[inLogPRef], mask)), denom)
+		loss = Add(loss, Mul(in[inCoef], penalty))
+	}
+	if t.cfg.EntropyCoef > 0 {
+		bonus := rl.MaskedMean(t.entropy(f.logits, mask), mask, denom)
+		loss = Sub(loss, MulScalar(bonus, t.cfg.EntropyCoef))
+	}
+	return loss, []*Node{
+		statPolicyLoss: policy.Loss, statKL3: policy.KL3, statOutside: policy.RatioOutside, statRatio: policy.RatioMean,
+		statRatioMax: policy.RatioMax, statRatioMin: Neg(policy.RatioMin),
+	}
+}
+
+// valueLoss is the clipped squared error against the returns.
+func (t *Trainer) valueLoss(value *Node, in []*Node) (loss *Node, stats []*Node) {
+	v := rl.ValueLoss(value, in[inValue], in[inReturn], in[inMask], in[inDenom], t.cfg.ValueClip)
+	return v.Loss, []*Node{statValueLoss: v.Loss, statValueClipped: v.ClipFrac}
+}
+
+// sharedLoss is both losses over one trunk, the value's weighed by ValueCoef.
+func (t *Trainer) sharedLoss(w, in []*Node) (loss *Node, stats []*Node) {
+	f := t.policyNet(w, in[inTokens], in[inSegments])
+	policy, stats := t.policyLoss(f, in)
+	value, more := t.valueLoss(f.value, in)
+	coef := t.cfg.ValueCoef
+	if t.criticOff() {
+		coef = 0
+	}
+	return Add(policy, MulScalar(value, coef)), append(stats, more...)
+}
+
+// ownLosses are those of two networks that share no weight.
+func (t *Trainer) ownLosses(policyWeights, valueWeights, in []*Node) (policy, value *Node, stats []*Node) {
+	policy, stats = t.policyLoss(t.policyNet(policyWeights, in[inTokens], in[inSegments]), in)
+	value, more := t.valueLoss(t.valueNet(valueWeights, in[inTokens], in[inSegments]), in)
+	return policy, value, append(stats, more...)
+}

@@ -1,0 +1,84 @@
+package ppo
+
+import (
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
+	. "github.com/gomlx/gomlx/core/graph"
+
+	"hhrlhf/rlhf/lm"
+	"hhrlhf/rlhf/rl"
+)
+
+// What one forward pass over a batch of prompts and responses says at each response
+// token, all [B, R] but logits.
+type forward struct {
+	logp   *Node // log π of the token that was written
+	logits *Node // [B, R, V], before the temperature
+	value  *Node // V(s_t)
+}
+
+// policyNet is the forward pass of weights of t.policyWeights: a decoder, and the
+// value head behind it where the trunk is shared.
+func (t *Trainer) policyNet(w []*Node, tokens, segments *Node) forward {
+	net := t.thrifty(lm.NewNet(t.shape, w))
+	logp, logits, h := net.NextLogProbs(tokens, segments, t.cfg.Response, t.cfg.Temperature)
+	f := forward{logp: logp, logits: logits}
+	if t.shared() {
+		f.value = net.Scalar(h, w)
+	}
+	return f
+}
+
+// referenceNet is the forward pass of π₀, which is never differentiated.
+func (t *Trainer) referenceNet(w []*Node, tokens, segments *Node) forward {
+	logp, logits, _ := lm.NewNet(t.shape, w).NextLogProbs(tokens, segments, t.cfg.Response, t.cfg.Temperature)
+	return forward{logp: logp, logits: logits}
+}
+
+// valueNet is V(s_t) [B, R] of a value function of its own. It reads the activations of
+// s_0 to s_{R−1}: those at slot P+r−1, where the policy is about to write response token r.
+func (t *Trainer) valueNet(w []*Node, tokens, segments *Node) *Node {
+	net := t.thrifty(lm.NewNet(t.valueShape, w))
+	positions, bias := lm.Positions(segments), lm.CausalBias(segments)
+	states := lm.Slots(t.cfg.Prompt-1, t.cfg.Prompt+t.cfg.Response-1)
+	if t.valueReads == 1 {
+		return net.Scalar(net.HiddenAt(tokens, positions, bias, states), w)
+	}
+	h := net.Hidden(tokens, positions, bias)
+	return net.Scalar(Concatenate([]*Node{states(h), t.soFar(h)}, -1), w)
+}
+
+// soFar is, at each state, the mean activation of the response tokens written before
+// it, and zero at the first: what a preference model that reads the mean over the
+// response reads of one that is not yet complete. [B, R, D].
+func (t *Trainer) soFar(h *Node) *Node {
+	p, r := t.cfg.Prompt, t.cfg.Response
+	square := shapes.Make(dtypes.Int32, r, r)
+	state, token := Iota(h.Graph(), square, 0), Iota(h.Graph(), square, 1)
+	share := Inverse(ConvertDType(MaxScalar(state, 1), h.DType()))
+	share = Where(LessThan(token, state), share, ZerosLike(share)) // [state, token]
+	response := Slice(h, AxisRange(), AxisRange(p, p+r))
+	return Transpose(DotGeneral(share, []int{1}, nil, response, []int{1}, nil), 0, 1)
+}
+
+func (t *Trainer) thrifty(net *lm.Net) *lm.Net {
+	if t.cfg.Checkpointing {
+		net.Checkpointing()
+	}
+	return net
+}
+
+// shared reports whether policy and value function have one trunk.
+func (t *Trainer) shared() bool { return t.cfg.Value == "shared" }
+
+// entropy is that of the distribution that is sampled from, [B, R].
+func (t *Trainer) entropy(logits, mask *Node) *Node {
+	return rl.Entropy(t.tempered(logits), mask)
+}
+
+func (t *Trainer) tempered(logits *Node) *Node {
+	if t.cfg.Temperature == 1 {
+		return logits
+	}
+	return DivScalar(logits, t.cfg.Temperature)
+}
