@@ -38,6 +38,7 @@ var arrows = map[string][]string{
 	"rlhf/distill":              {"rlhf", "rlhf/eval", "rlhf/lm", "rlhf/rl", "rlhf/tokenizer", "rlhf/internal/gx", "rlhf/internal/fit", "rlhf/internal/safetensors"},
 	"rlhf/ppo":                  {"rlhf", "rlhf/lm", "rlhf/memory", "rlhf/rl", "rlhf/sample", "rlhf/tokenizer", "rlhf/internal/gx", "rlhf/internal/fit"}, // not pm: anything that scores will do
 	"rlhf/bench":                {"rlhf", "rlhf/lm", "rlhf/pm", "rlhf/ppo", "rlhf/pretrained", "rlhf/sample", "rlhf/tokenizer", "rlhf/internal/gx"},
+	"rlhf/online":               {"rlhf", "rlhf/eval", "rlhf/run", "rlhf/synth"}, // drives a Lab, whichever it is
 	"rlhf/local": {"rlhf", "rlhf/memory", "rlhf/distill", "rlhf/data", "rlhf/eval", "rlhf/synth", "rlhf/tokenizer", "rlhf/run", "rlhf/lm", "rlhf/pretrained", "rlhf/sample", "rlhf/pm", "rlhf/ppo",
 		"rlhf/internal/gx", "rlhf/internal/fit"},
 }
@@ -53,6 +54,7 @@ var strangers = []struct{ tree, path, why, except string }{
 	{"rlhf/synth", "github.com/gomlx", "notebook cells import it", ""},
 	{"rlhf/tokenizer", "github.com/gomlx", "no tensors are needed", ""},
 	{"rlhf/run", "github.com/gomlx", "no tensors are needed", ""},
+	{"rlhf/online", "github.com/gomlx", "notebook cells import it", ""},
 	{"kernel/lab", "github.com/gomlx", "a cell must build in a second", ""},
 	{"kernel/show", "github.com/gomlx", "a cell must build in a second", ""},
 }
@@ -134,7 +136,7 @@ func TestArrows(t *testing.T) {
 // the tensor library.
 func TestCellsLinkNoTensors(t *testing.T) {
 	found := imports(t)
-	for _, start := range []string{"kernel/lab", "kernel/show", "rlhf", "rlhf/eval", "rlhf/synth"} {
+	for _, start := range []string{"kernel/lab", "kernel/show", "rlhf", "rlhf/eval", "rlhf/online", "rlhf/synth"} {
 		seen := map[string]bool{}
 		var visit func(pkg string)
 		visit = func(pkg string) {

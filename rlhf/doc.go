@@ -14,6 +14,7 @@
 //	rl               the mathematics of PPO and of preference models, on graphs
 //	pm, ppo          preference model (elsewhere: reward model) and RL
 //	local            the Lab of this process, which ties the stages together
+//	online           the iterated loop over any Lab: deploy, compare, retrain
 //
 // A language model is trained, then a preference model on comparisons, then the
 // policy is improved against it; there is no supervised finetuning stage,

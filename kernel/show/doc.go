@@ -18,6 +18,8 @@
 //	show.BestOf(pm, …)           draws k responses to many prompts, saying how long it will take
 //	show.Choices(cs, 5)          worst, middle and best of each prompt's responses
 //	show.Climbs(best, ppo)       what best-of-k and reinforcement learning gain, at which divergence
+//	show.Progress(loop.Train())  an online loop, stage by stage
+//	show.Elo(ratings)            policies rated by comparisons; Shift, Tranches, HeadToHead: an online loop
 //	show.Verdicts(answers…)      the true labeller on several models' answers
 //	show.Reading(tokens)         a text, tinted by how little the model expected it
 //	show.Stream(q, run.Chat(…))  an answer while it is written

@@ -73,6 +73,10 @@ var pictures = []struct {
 		show.Verdicts(show.Answers{Name: "no prompt", Samples: ba.Before}, show.Answers{Name: "behind the prompt", Samples: ba.After},
 			show.Answers{Name: "distilled, no prompt", Samples: ba.After[1:]})
 	}},
+	{"shift", func() { show.Shift(onlineReports()[1]) }},
+	{"tranches", func() { show.Tranches(onlineReports()...) }},
+	{"elo", func() { show.Elo(onlineReports()[1].Elo) }},
+	{"headtohead", func() { show.HeadToHead(onlineControl()) }},
 	{"distill", func() { show.History(newRun("distill", 125, 125, false)) }},
 	{"ladder", func() {
 		show.Ladder("Loss falls with size", []show.Rung{

@@ -17,6 +17,7 @@
 //	a baseline     TrainBagOfWords
 //	size and data  FitScaling, PaperScaling               figure 7, eq. A.1
 //	best of n      BestOf, BestOfKL, BestOfMean           section 2.3, figure 36; Nakano et al. 2021, appendix I
+//	rival players  Elo, EloGap, WinRate, EloUpdate        section 2.4, eq. B.1
 //	probabilities  EqualWidthBins, EqualMassBins, CalibrationErrors, BrierScore, LogLoss, FitTemperature
 //	intervals      WilsonInterval, MeanInterval, BootstrapInterval
 //

@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 
 	"hhrlhf/rlhf"
@@ -34,17 +33,9 @@ type corpus struct {
 func (l *Lab) open(name string, rows int) (*corpus, error) {
 	c := &corpus{name: name, l: l}
 	if rlhf.Synthetic(name) {
-		_, text, seeded := strings.Cut(name, ":")
-		seed := uint64(0)
-		if seeded {
-			var err error
-			if seed, err = strconv.ParseUint(text, 10, 64); err != nil {
-				return nil, fmt.Errorf("local: Data = %q: the part after the colon must be a seed, a whole number", name)
-			}
-		}
-		c.world = synth.New(seed)
-		if rlhf.World(name) == rlhf.SynthSmall {
-			c.world = synth.Small(seed)
+		var err error
+		if c.world, err = synth.Named(name); err != nil {
+			return nil, fmt.Errorf("local: %w", err)
 		}
 		return c, nil
 	}

@@ -52,6 +52,10 @@ func writeFile(path, shown string, data []byte) (err error) {
 	return syncDir(filepath.Dir(path))
 }
 
+// WriteFile replaces path by data, so that a reader sees the old or the new contents
+// and a crash leaves one of them; see [ErrNoSpace].
+func WriteFile(path string, data []byte) error { return writeFile(path, path, data) }
+
 // makeDir makes a directory, readable by its owner only, if it is not there.
 func makeDir(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {

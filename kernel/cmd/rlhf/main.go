@@ -69,7 +69,7 @@ func main() {
 
 func commands() []command {
 	return []command{labCommand(), runCommand(), setupCommand(), doctorCommand(),
-		lmCommand(), pmCommand(), ppoCommand(), benchCommand(), kernelCommand(), engineCommand(), probeCommand(), versionCommand()}
+		lmCommand(), pmCommand(), ppoCommand(), onlineCommand(), benchCommand(), kernelCommand(), engineCommand(), probeCommand(), versionCommand()}
 }
 
 // dispatch finds the command that args name and runs it.
