@@ -11,8 +11,10 @@ import (
 const processBytes = 300 << 20
 
 // Plan estimates what a run holds in float32 before anything is compiled. A network in
-// training is its weights four times: they, their gradient and Adam's two moments. value
-// is the shape of a value function of its own, judges those of PM and TestPM.
+// training is its weights four times: they, their gradient and Adam's two moments; and
+// while it is updated three of the four once more, because the program writes the new ones
+// beside the old (donated buffers are given back early, but not written over). value is the
+// shape of a value function of its own, judges those of PM and TestPM.
 func Plan(c rlhf.PPO, policy, value lm.Shape, judges ...lm.Shape) memory.Plan {
 	tokens := c.Prompt + c.Response
 	part := c.Batch / c.Minibatches / max(1, c.Accumulate)
@@ -26,11 +28,13 @@ func Plan(c rlhf.PPO, policy, value lm.Shape, judges ...lm.Shape) memory.Plan {
 		{What: "reference", Bytes: 4 * policy.Params()},
 	}
 	update := memory.Plan{{What: "activations of the policy", Program: "updating", Bytes: policy.Activations(training)}}
+	anew := 12 * policy.Params()
 	score := memory.Plan{{What: "activations and logits, policy and reference", Program: "scoring", Bytes: 2 * policy.Activations(reading)}}
 	if c.Value != "shared" {
 		plan = append(plan, memory.Line{What: "value function: weights, gradient, AdamW", Bytes: 16 * value.Params()})
 		training.Logits, reading.Logits = 0, 0
 		critic := value.Activations(training)
+		anew += 12 * value.Params()
 		if c.Accumulate > 1 { // the two networks take turns
 			update[0].Bytes = max(update[0].Bytes, critic)
 		} else {
@@ -43,6 +47,7 @@ func Plan(c rlhf.PPO, policy, value lm.Shape, judges ...lm.Shape) memory.Plan {
 	}
 	plan = append(plan,
 		memory.Line{What: "keys and values", Program: "sampling", Bytes: policy.Cache(c.Batch, tokens)},
-		memory.Line{What: "activations of the prompts", Program: "sampling", Bytes: policy.Activations(writing)})
+		memory.Line{What: "activations of the prompts", Program: "sampling", Bytes: policy.Activations(writing)},
+		memory.Line{What: "weights and moments, written anew", Program: "updating", Bytes: anew})
 	return append(append(plan, score...), update...)
 }
