@@ -278,7 +278,7 @@ func TestPlants(t *testing.T) {
 		cfg := config()
 		cfg.KLCoef, cfg.Plant = 0.5, plant
 		tr := trainer(t, be, cfg, even)
-		value := valueWeights(t, tr)
+		value := values(t, tr.Value.Params)
 		var b *rlhf.Batch
 		var p rlhf.Point
 		for range 4 { // by then some response has ended by itself
@@ -286,7 +286,7 @@ func TestPlants(t *testing.T) {
 				break
 			}
 		}
-		for i, v := range valueWeights(t, tr) {
+		for i, v := range values(t, tr.Value.Params) {
 			value[i] -= v
 		}
 		return b, p, value
@@ -344,18 +344,6 @@ func endsCount(b *rlhf.Batch) bool {
 		}
 	}
 	return false
-}
-
-func valueWeights(t *testing.T, tr *ppo.Trainer) (all []float32) {
-	t.Helper()
-	for _, x := range tr.Value.Params {
-		v, err := gx.Values[float32](x)
-		if err != nil {
-			t.Fatal(err)
-		}
-		all = append(all, v...)
-	}
-	return all
 }
 
 // Always-on invariants that a batch can be made to break.

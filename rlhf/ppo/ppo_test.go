@@ -354,11 +354,15 @@ func TestPaddingPoison(t *testing.T) {
 
 func weights(t *testing.T, tr *ppo.Trainer) []float32 {
 	t.Helper()
-	var all []float32
-	params := tr.Policy.Params
+	all := values(t, tr.Policy.Params)
 	if tr.Value != nil {
-		params = slices.Concat(params, tr.Value.Params)
+		all = append(all, values(t, tr.Value.Params)...)
 	}
+	return all
+}
+
+func values(t *testing.T, params []*tensors.Tensor) (all []float32) {
+	t.Helper()
 	for _, x := range params {
 		v, err := gx.Values[float32](x)
 		if err != nil {

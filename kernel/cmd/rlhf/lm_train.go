@@ -217,44 +217,19 @@ type trainEvent struct {
 
 // train drives the run and prints what happens.
 func (f trainFlags) train(ctx context.Context, s shell, r rlhf.LMRun) error {
-	const command = "lm train"
-	info, err := r.Info()
-	if err != nil {
-		return fmt.Errorf("%s: %w", command, err)
-	}
-	fmt.Fprintf(s.err, "%s: %s, %s parameters, step %d of %d, in %s\n", command, f.name, count(info.Params), info.Step, info.Planned, info.Dir)
-	for _, note := range info.Notes {
-		fmt.Fprintln(s.err, "  "+note)
-	}
-	steps := r.Train()
-	if f.more > 0 {
-		steps = r.Steps(f.more)
-	}
-	p := newProgress(s.err, command)
-	last := info.Step
-	for e, err := range steps {
-		if err != nil {
-			if ctx.Err() != nil {
-				return fmt.Errorf("%s: stopped at step %d, which is kept; rlhf lm train -name %s goes on", command, last, f.name)
-			}
-			return fmt.Errorf("%s: %w", command, err)
-		}
-		last = e.Step
+	err := drive(ctx, s, "lm train", f.name, r, f.more, func(e rlhf.Event) (figures string, err error) {
 		line := trainEvent{Event: "message", Run: f.name, Step: e.Step, Of: e.Of, Left: math.Round(e.Left.Seconds()), Message: e.Message}
 		if e.Point != nil {
 			line.Event, line.Values = "step", e.Point.Values
+			figures = fmt.Sprintf("loss %.3f", e.Point.Values["lm/loss"])
 		}
 		if f.asJSON {
-			if err := printJSON(s.out, line); err != nil {
-				return err
-			}
+			err = printJSON(s.out, line)
 		}
-		if e.Point == nil {
-			p.say("%s", e.Message)
-		} else {
-			p.left = e.Left
-			p.at(e.Step, e.Of, fmt.Sprintf("loss %.3f", e.Point.Values["lm/loss"]))
-		}
+		return figures, err
+	})
+	if err != nil {
+		return err
 	}
 	return f.report(ctx, s, r)
 }

@@ -251,35 +251,14 @@ type pmTrained struct {
 
 // train drives the run, says what happens, and reports. The command began at start.
 func (f pmTrainFlags) train(ctx context.Context, s shell, r rlhf.PMRun, start time.Time) error {
-	const command = "pm train"
-	info, err := r.Info()
+	err := drive(ctx, s, "pm train", f.name, r, f.more, func(e rlhf.Event) (figures string, err error) {
+		if e.Point != nil {
+			figures = fmt.Sprintf("loss %.3f, accuracy %.3f", e.Point.Values["pm/loss"], e.Point.Values["pm/accuracy"])
+		}
+		return figures, nil
+	})
 	if err != nil {
-		return fmt.Errorf("%s: %w", command, err)
-	}
-	fmt.Fprintf(s.err, "%s: %s, %s parameters, step %d of %d, in %s\n", command, f.name, count(info.Params), info.Step, info.Planned, info.Dir)
-	for _, note := range info.Notes {
-		fmt.Fprintln(s.err, "  "+note)
-	}
-	steps := r.Train()
-	if f.more > 0 {
-		steps = r.Steps(f.more)
-	}
-	p := newProgress(s.err, command)
-	last := info.Step
-	for e, err := range steps {
-		if err != nil {
-			if ctx.Err() != nil {
-				return fmt.Errorf("%s: stopped at step %d, which is kept; rlhf pm train -name %s goes on", command, last, f.name)
-			}
-			return fmt.Errorf("%s: %w", command, err)
-		}
-		last = e.Step
-		if e.Point == nil {
-			p.say("%s", e.Message)
-		} else {
-			p.left = e.Left
-			p.at(e.Step, e.Of, fmt.Sprintf("loss %.3f, accuracy %.3f", e.Point.Values["pm/loss"], e.Point.Values["pm/accuracy"]))
-		}
+		return err
 	}
 	return f.report(ctx, s, r, start)
 }

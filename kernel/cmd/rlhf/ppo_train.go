@@ -181,38 +181,17 @@ type ppoTrained struct {
 // train drives the run, says what happens, and reports. The command began at start.
 func (f ppoTrainFlags) train(ctx context.Context, s shell, r rlhf.PPORun, start time.Time) error {
 	const command = "ppo train"
+	err := drive(ctx, s, command, f.name, r, f.more, func(e rlhf.Event) (figures string, err error) {
+		if e.Point != nil {
+			figures = fmt.Sprintf("score %+.3f, KL %.2f nats", e.Point.Values["objective/score"], e.Point.Values["objective/kl"])
+		}
+		return figures, nil
+	})
+	if err != nil {
+		return err
+	}
 	info, err := r.Info()
 	if err != nil {
-		return fmt.Errorf("%s: %w", command, err)
-	}
-	fmt.Fprintf(s.err, "%s: %s, %s parameters, step %d of %d, in %s\n", command, f.name, count(info.Params), info.Step, info.Planned, info.Dir)
-	for _, note := range info.Notes {
-		fmt.Fprintln(s.err, "  "+note)
-	}
-	fmt.Fprint(s.err, info.Memory)
-	steps := r.Train()
-	if f.more > 0 {
-		steps = r.Steps(f.more)
-	}
-	p := newProgress(s.err, command)
-	last := info.Step
-	for e, err := range steps {
-		if err != nil {
-			if ctx.Err() != nil {
-				return fmt.Errorf("%s: stopped at step %d, which is kept; rlhf ppo train -name %s goes on", command, last, f.name)
-			}
-			return fmt.Errorf("%s: %w", command, err)
-		}
-		last = e.Step
-		if e.Point == nil {
-			p.say("%s", e.Message)
-		} else {
-			v := e.Point.Values
-			p.left = e.Left
-			p.at(e.Step, e.Of, fmt.Sprintf("score %+.3f, KL %.2f nats", v["objective/score"], v["objective/kl"]))
-		}
-	}
-	if info, err = r.Info(); err != nil {
 		return fmt.Errorf("%s: %w", command, err)
 	}
 	points, err := r.History()
