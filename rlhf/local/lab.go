@@ -23,6 +23,7 @@ import (
 	"hhrlhf/rlhf/lm"
 	"hhrlhf/rlhf/memory"
 	"hhrlhf/rlhf/pm"
+	"hhrlhf/rlhf/ppo"
 	"hhrlhf/rlhf/run"
 	"hhrlhf/rlhf/tokenizer"
 )
@@ -51,7 +52,7 @@ func Open(o Options) (*Lab, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &host{opt: o, store: store, be: be, device: make(chan struct{}, 1), started: time.Now(), loaded: map[string]any{}, programs: map[programsKey]*pm.Programs{}, asking: map[lm.Shape]*askPrograms{}}
+	h := &host{opt: o, store: store, be: be, device: make(chan struct{}, 1), started: time.Now(), loaded: map[string]any{}, programs: map[programsKey]*pm.Programs{}, policies: map[ppo.Key]*ppo.Programs{}, asking: map[lm.Shape]*askPrograms{}}
 	return &Lab{host: h, ctx: context.Background()}, nil
 }
 
@@ -79,6 +80,7 @@ type host struct {
 	names   []string       // keys of loaded, for Status
 
 	programs map[programsKey]*pm.Programs
+	policies map[ppo.Key]*ppo.Programs
 	asking   map[lm.Shape]*askPrograms
 }
 

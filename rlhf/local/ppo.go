@@ -299,12 +299,23 @@ func loadPPO(l *Lab, name string, say func(string)) (*loadedRun, error) {
 			m.fixed = slices.Concat(m.fixed, judge.Weights)
 		}
 	}
+	models.Programs = l.ppoPrograms(ppo.KeyOf(cfg, models))
 	if m.Trainer, err = ppo.New(l.be, cfg, models, prompts, run.Seed(cfg.Seed).Stream); err != nil {
 		return nil, err
 	}
 	m.talk = l.newVoice(name, base, m.Decoder)
 	m.talk.judge = c.judge
 	return l.resume(r, m)
+}
+
+// ppoPrograms are the programs of runs with a key, compiled once for all of them.
+func (l *Lab) ppoPrograms(key ppo.Key) *ppo.Programs {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.policies[key] == nil {
+		l.policies[key] = ppo.NewPrograms(l.be, key)
+	}
+	return l.policies[key]
 }
 
 // ppoModels reads the models of a run as they are before its first step.

@@ -57,17 +57,17 @@ func part(in []*Node) []*Node {
 // penalty and the entropy bonus that the configuration puts there:
 //
 //	L = Σ max(−A·ρ, −A·clip(ρ, 1−ε, 1+ε))/n + [KL = "loss"]·λ_KL·Σ_b ½(Σ_t ℓ)²/n − c·Σ H/n
-func (t *Trainer) policyLoss(f forward, in []*Node) (loss *Node, stats []*Node) {
+func (p *Programs) policyLoss(f forward, in []*Node) (loss *Node, stats []*Node) {
 	mask, denom := in[inMask], in[inDenom]
-	policy := rl.PolicyLoss(f.logp, in[inLogP], in[inAdvantage], mask, denom, t.cfg.ClipRange)
+	policy := rl.PolicyLoss(f.logp, in[inLogP], in[inAdvantage], mask, denom, p.cfg.ClipRange)
 	loss = policy.Loss
-	if t.cfg.KL == "loss" {
+	if p.cfg.KL == "loss" {
 		penalty := Div(ReduceAllSum(rl.ResponseK2(f.logp, in[inLogPRef], mask)), denom)
 		loss = Add(loss, Mul(in[inCoef], penalty))
 	}
-	if t.cfg.EntropyCoef > 0 {
-		bonus := rl.MaskedMean(t.entropy(f.logits, mask), mask, denom)
-		loss = Sub(loss, MulScalar(bonus, t.cfg.EntropyCoef))
+	if p.cfg.EntropyCoef > 0 {
+		bonus := rl.MaskedMean(p.entropy(f.logits, mask), mask, denom)
+		loss = Sub(loss, MulScalar(bonus, p.cfg.EntropyCoef))
 	}
 	return loss, []*Node{
 		statPolicyLoss: policy.Loss, statKL3: policy.KL3, statOutside: policy.RatioOutside, statRatio: policy.RatioMean,
@@ -76,26 +76,22 @@ func (t *Trainer) policyLoss(f forward, in []*Node) (loss *Node, stats []*Node) 
 }
 
 // valueLoss is the clipped squared error against the returns.
-func (t *Trainer) valueLoss(value *Node, in []*Node) (loss *Node, stats []*Node) {
-	v := rl.ValueLoss(value, in[inValue], in[inReturn], in[inMask], in[inDenom], t.cfg.ValueClip)
+func (p *Programs) valueLoss(value *Node, in []*Node) (loss *Node, stats []*Node) {
+	v := rl.ValueLoss(value, in[inValue], in[inReturn], in[inMask], in[inDenom], p.cfg.ValueClip)
 	return v.Loss, []*Node{statValueLoss: v.Loss, statValueClipped: v.ClipFrac}
 }
 
 // sharedLoss is both losses over one trunk, the value's weighed by ValueCoef.
-func (t *Trainer) sharedLoss(w, in []*Node) (loss *Node, stats []*Node) {
-	f := t.policyNet(w, in[inTokens], in[inSegments])
-	policy, stats := t.policyLoss(f, in)
-	value, more := t.valueLoss(f.value, in)
-	coef := t.cfg.ValueCoef
-	if t.criticOff() {
-		coef = 0
-	}
-	return Add(policy, MulScalar(value, coef)), append(stats, more...)
+func (p *Programs) sharedLoss(w, in []*Node) (loss *Node, stats []*Node) {
+	f := p.policyNet(w, in[inTokens], in[inSegments])
+	policy, stats := p.policyLoss(f, in)
+	value, more := p.valueLoss(f.value, in)
+	return Add(policy, MulScalar(value, p.cfg.ValueCoef)), append(stats, more...)
 }
 
 // ownLosses are those of two networks that share no weight.
-func (t *Trainer) ownLosses(policyWeights, valueWeights, in []*Node) (policy, value *Node, stats []*Node) {
-	policy, stats = t.policyLoss(t.policyNet(policyWeights, in[inTokens], in[inSegments]), in)
-	value, more := t.valueLoss(t.valueNet(valueWeights, in[inTokens], in[inSegments]), in)
+func (p *Programs) ownLosses(policyWeights, valueWeights, in []*Node) (policy, value *Node, stats []*Node) {
+	policy, stats = p.policyLoss(p.policyNet(policyWeights, in[inTokens], in[inSegments]), in)
+	value, more := p.valueLoss(p.valueNet(valueWeights, in[inTokens], in[inSegments]), in)
 	return policy, value, append(stats, more...)
 }

@@ -17,68 +17,68 @@ type forward struct {
 	value  *Node // V(s_t)
 }
 
-// policyNet is the forward pass of weights of t.policyWeights: a decoder, and the
+// policyNet is the forward pass of the weights that PolicyWeights lists: a decoder, and the
 // value head behind it where the trunk is shared.
-func (t *Trainer) policyNet(w []*Node, tokens, segments *Node) forward {
-	net := t.thrifty(lm.NewNet(t.shape, w))
-	logp, logits, h := net.NextLogProbs(tokens, segments, t.cfg.Response, t.cfg.Temperature)
+func (p *Programs) policyNet(w []*Node, tokens, segments *Node) forward {
+	net := p.thrifty(lm.NewNet(p.shape, w))
+	logp, logits, h := net.NextLogProbs(tokens, segments, p.cfg.Response, p.cfg.Temperature)
 	f := forward{logp: logp, logits: logits}
-	if t.shared() {
+	if p.shared() {
 		f.value = net.Scalar(h, w)
 	}
 	return f
 }
 
 // referenceNet is the forward pass of π₀, which is never differentiated.
-func (t *Trainer) referenceNet(w []*Node, tokens, segments *Node) forward {
-	logp, logits, _ := lm.NewNet(t.shape, w).NextLogProbs(tokens, segments, t.cfg.Response, t.cfg.Temperature)
+func (p *Programs) referenceNet(w []*Node, tokens, segments *Node) forward {
+	logp, logits, _ := lm.NewNet(p.shape, w).NextLogProbs(tokens, segments, p.cfg.Response, p.cfg.Temperature)
 	return forward{logp: logp, logits: logits}
 }
 
 // valueNet is V(s_t) [B, R] of a value function of its own. It reads the activations of
 // s_0 to s_{R−1}: those at slot P+r−1, where the policy is about to write response token r.
-func (t *Trainer) valueNet(w []*Node, tokens, segments *Node) *Node {
-	net := t.thrifty(lm.NewNet(t.valueShape, w))
+func (p *Programs) valueNet(w []*Node, tokens, segments *Node) *Node {
+	net := p.thrifty(lm.NewNet(p.valueShape, w))
 	positions, bias := lm.Positions(segments), lm.CausalBias(segments)
-	states := lm.Slots(t.cfg.Prompt-1, t.cfg.Prompt+t.cfg.Response-1)
-	if t.valueReads == 1 {
+	states := lm.Slots(p.cfg.Prompt-1, p.cfg.Prompt+p.cfg.Response-1)
+	if p.valueReads == 1 {
 		return net.Scalar(net.HiddenAt(tokens, positions, bias, states), w)
 	}
 	h := net.Hidden(tokens, positions, bias)
-	return net.Scalar(Concatenate([]*Node{states(h), t.soFar(h)}, -1), w)
+	return net.Scalar(Concatenate([]*Node{states(h), p.soFar(h)}, -1), w)
 }
 
 // soFar is, at each state, the mean activation of the response tokens written before
 // it, and zero at the first: what a preference model that reads the mean over the
 // response reads of one that is not yet complete. [B, R, D].
-func (t *Trainer) soFar(h *Node) *Node {
-	p, r := t.cfg.Prompt, t.cfg.Response
+func (p *Programs) soFar(h *Node) *Node {
+	first, r := p.cfg.Prompt, p.cfg.Response
 	square := shapes.Make(dtypes.Int32, r, r)
 	state, token := Iota(h.Graph(), square, 0), Iota(h.Graph(), square, 1)
 	share := Inverse(ConvertDType(MaxScalar(state, 1), h.DType()))
 	share = Where(LessThan(token, state), share, ZerosLike(share)) // [state, token]
-	response := Slice(h, AxisRange(), AxisRange(p, p+r))
+	response := Slice(h, AxisRange(), AxisRange(first, first+r))
 	return Transpose(DotGeneral(share, []int{1}, nil, response, []int{1}, nil), 0, 1)
 }
 
-func (t *Trainer) thrifty(net *lm.Net) *lm.Net {
-	if t.cfg.Checkpointing {
+func (p *Programs) thrifty(net *lm.Net) *lm.Net {
+	if p.cfg.Checkpointing {
 		net.Checkpointing()
 	}
 	return net
 }
 
 // shared reports whether policy and value function have one trunk.
-func (t *Trainer) shared() bool { return t.cfg.Value == "shared" }
+func (p *Programs) shared() bool { return p.cfg.Value == "shared" }
 
 // entropy is that of the distribution that is sampled from, [B, R].
-func (t *Trainer) entropy(logits, mask *Node) *Node {
-	return rl.Entropy(t.tempered(logits), mask)
+func (p *Programs) entropy(logits, mask *Node) *Node {
+	return rl.Entropy(p.tempered(logits), mask)
 }
 
-func (t *Trainer) tempered(logits *Node) *Node {
-	if t.cfg.Temperature == 1 {
+func (p *Programs) tempered(logits *Node) *Node {
+	if p.cfg.Temperature == 1 {
 		return logits
 	}
-	return DivScalar(logits, t.cfg.Temperature)
+	return DivScalar(logits, p.cfg.Temperature)
 }

@@ -132,6 +132,7 @@ func optimum(t *testing.T, be compute.Backend, cfg rlhf.PPO, beta float64, seed 
 	if cfg.Value == "shared" {
 		m.Value = nil
 	}
+	m.Programs = programs(be, cfg, m)
 	tr, err := ppo.New(be, cfg, m, []ppo.Prompt{{Text: "abcd", IDs: prompt}}, stream)
 	if err != nil {
 		t.Fatal(err)

@@ -372,6 +372,7 @@ func TestInvariants(t *testing.T) {
 func TestNoScorer(t *testing.T) {
 	be := gx.TestBackend(t)
 	m := models(t, be)
+	m.Programs = programs(be, config(), m)
 	tr, err := ppo.New(be, config(), m, prompts(), stream)
 	if err != nil {
 		t.Fatal(err)

@@ -46,6 +46,9 @@ type Models struct {
 	ValueShape lm.Shape
 	Value      []*tensors.Tensor
 
+	// Programs may be those of an earlier run with the same Key; nil: the run compiles its own.
+	Programs *Programs
+
 	Scorer Scorer // the reward; nil: whoever holds the batch sets its Score
 	Test   Scorer // for the eye; or nil
 }
@@ -59,20 +62,15 @@ type Trainer struct {
 	// rlhf.PPO.KLTarget it moves, and belongs into a checkpoint.
 	KLCoef float64
 
-	cfg               rlhf.PPO
-	shape, valueShape lm.Shape
-	valueReads        int // activations of width D that the value head reads
-	reference         []*tensors.Tensor
-	tok               tokenizer.Tokenizer
-	prompts           []Prompt
-	scorer, test      Scorer
-	stream            func(name string, step int) *rand.Rand
-	be                compute.Backend
-
-	sampler                  *sample.Sampler
-	evaluate, shaping, advan *gx.Program
-	update                   updater
-	norm                     *moments // of scores of π₀'s responses; nil until they are needed
+	*Programs
+	cfg          rlhf.PPO // all of it; Programs has its part
+	sampler      *sample.Sampler
+	reference    []*tensors.Tensor
+	tok          tokenizer.Tokenizer
+	prompts      []Prompt
+	scorer, test Scorer
+	stream       func(name string, step int) *rand.Rand
+	norm         *moments // of scores of π₀'s responses; nil until they are needed
 }
 
 // New prepares a run. cfg is filled; stream gives the run's named random
@@ -87,13 +85,15 @@ func New(be compute.Backend, cfg rlhf.PPO, m Models, prompts []Prompt, stream fu
 	if m.Tok.Pad() == m.Tok.EOS() {
 		return nil, fmt.Errorf("ppo: pad and end-of-text are both token %d; a masked end token would never be learnt, so they must differ", m.Tok.EOS())
 	}
+	if m.Programs == nil {
+		m.Programs = NewPrograms(be, KeyOf(cfg, m))
+	}
 	t := &Trainer{
-		KLCoef: cfg.KLCoef,
-		cfg:    cfg, shape: m.Shape, valueShape: m.ValueShape, reference: m.Reference, tok: m.Tok,
-		prompts: prompts, scorer: m.Scorer, test: m.Test, stream: stream, be: be,
+		KLCoef: cfg.KLCoef, Programs: m.Programs,
+		cfg: cfg, reference: m.Reference, tok: m.Tok, prompts: prompts, scorer: m.Scorer, test: m.Test, stream: stream,
 	}
 	var err error
-	if t.sampler, err = newSampler(be, cfg, m); err != nil {
+	if t.sampler, err = t.samplerOf(cfg.Plant); err != nil {
 		return nil, err
 	}
 	if t.shared() {
@@ -101,29 +101,10 @@ func New(be compute.Backend, cfg rlhf.PPO, m Models, prompts []Prompt, stream fu
 			return nil, err
 		}
 	} else {
-		head := m.Value[len(m.Value)-2].Shape().Size()
-		t.valueReads = head / m.ValueShape.Width
 		t.Value = fit.NewState(m.Value)
 	}
 	t.Policy = fit.NewState(m.Policy)
-	t.evaluate = gx.NewProgram(be, "ppo score", t.evaluateGraph)
-	t.shaping = gx.NewProgram(be, "ppo shape", t.shapeGraph)
-	t.advan = gx.NewProgram(be, "ppo advantages", t.advantagesGraph)
-	t.update = t.newUpdater()
 	return t, nil
-}
-
-// newSampler draws from the policy as it is, unless a mistake is planted.
-func newSampler(be compute.Backend, cfg rlhf.PPO, m Models) (*sample.Sampler, error) {
-	o := sample.Options{Prompt: cfg.Prompt, Response: cfg.Response, Temperature: cfg.Temperature, EOS: m.Tok.EOS(), Pad: m.Tok.Pad()}
-	switch cfg.Plant {
-	case rlhf.PlantTopK:
-		o.TopK = 3
-		return sample.NewTruncated(be, m.Shape, o)
-	case rlhf.PlantTemperature:
-		o.Temperature *= 0.7
-	}
-	return sample.New(be, m.Shape, o)
 }
 
 // withHead appends a value head at zero to a decoder's weights.
@@ -137,25 +118,6 @@ func withHead(be compute.Backend, s lm.Shape, weights []*tensors.Tensor) ([]*ten
 		return nil, err
 	}
 	return append(weights, head, bias), nil
-}
-
-// PolicyWeights lists the weights of Policy: the decoder's, and the value head's
-// where the trunk is shared.
-func (t *Trainer) PolicyWeights() []lm.Weight {
-	if t.shared() {
-		return t.shape.ScalarWeights()
-	}
-	return t.shape.Weights()
-}
-
-// ValueWeights lists the weights of Value, nil where the trunk is shared.
-func (t *Trainer) ValueWeights() []lm.Weight {
-	if t.shared() {
-		return nil
-	}
-	ws := t.valueShape.ScalarWeights()
-	ws[len(ws)-2].Dims = []int{t.valueReads * t.valueShape.Width}
-	return ws
 }
 
 // Decoder returns the policy's weights in the order of Shape.Weights. They are the

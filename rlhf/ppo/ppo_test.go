@@ -97,6 +97,17 @@ func initial(t testing.TB, be compute.Backend, ws []lm.Weight, seed int) []*tens
 	return out
 }
 
+var compiled = map[ppo.Key]*ppo.Programs{}
+
+// programs are those of the key, compiled once for all tests of this process.
+func programs(be compute.Backend, cfg rlhf.PPO, m ppo.Models) *ppo.Programs {
+	key := ppo.KeyOf(cfg, m)
+	if compiled[key] == nil {
+		compiled[key] = ppo.NewPrograms(be, key)
+	}
+	return compiled[key]
+}
+
 // trainer returns the configuration's trainer at its first step. It takes the
 // trainer away from whoever asked for the same configuration before.
 func trainer(t testing.TB, be compute.Backend, cfg rlhf.PPO, score reward) *ppo.Trainer {
@@ -106,6 +117,7 @@ func trainer(t testing.TB, be compute.Backend, cfg rlhf.PPO, score reward) *ppo.
 		b = &bench{}
 		m := ppo.Models{Shape: shape, Tok: tok, Policy: initial(t, be, shape.Weights(), 0),
 			Reference: initial(t, be, shape.Weights(), 0), ValueShape: shape, Value: initial(t, be, shape.ScalarWeights(), 1), Scorer: b}
+		m.Programs = programs(be, cfg, m)
 		var err error
 		if b.Trainer, err = ppo.New(be, cfg, m, prompts(), stream); err != nil {
 			t.Fatal(err)

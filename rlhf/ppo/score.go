@@ -171,22 +171,22 @@ func (t *Trainer) layout(b *rlhf.Batch, padding int32) ([]*tensors.Tensor, error
 
 // evaluateGraph: tokens, segments, mask, policy, reference and value weights → log π,
 // log π₀, V, entropy and, where the vocabulary is small, the exact KL, [B, R] each.
-func (t *Trainer) evaluateGraph(in []*Node) []*Node {
+func (p *Programs) evaluateGraph(in []*Node) []*Node {
 	tokens, segments, mask, w := in[0], in[1], in[2], in[3:]
-	n, m := len(t.PolicyWeights()), len(t.reference)
-	policy := t.policyNet(w[:n], tokens, segments)
-	reference := t.referenceNet(w[n:n+m], tokens, segments)
+	n, m := len(p.PolicyWeights()), len(p.shape.Weights())
+	policy := p.policyNet(w[:n], tokens, segments)
+	reference := p.referenceNet(w[n:n+m], tokens, segments)
 	value := policy.value
-	if !t.shared() {
-		value = t.valueNet(w[n+m:], tokens, segments)
+	if !p.shared() {
+		value = p.valueNet(w[n+m:], tokens, segments)
 	}
 	out := []*Node{policy.logp, reference.logp, value}
 	for i, x := range out {
 		out[i] = Where(mask, x, ZerosLike(x))
 	}
-	out = append(out, t.entropy(policy.logits, mask))
-	if t.shape.Vocab <= exactKLVocab {
-		out = append(out, rl.ExactKL(t.tempered(policy.logits), t.tempered(reference.logits), mask))
+	out = append(out, p.entropy(policy.logits, mask))
+	if p.shape.Vocab <= exactKLVocab {
+		out = append(out, rl.ExactKL(p.tempered(policy.logits), p.tempered(reference.logits), mask))
 	}
 	return out
 }

@@ -80,23 +80,23 @@ func (t *Trainer) signedCoef() float64 {
 
 // shapeGraph: mask, logp, logpRef [B, R], mean and deviation that scores are
 // standardised by, λ_KL, score, eos [B] → kl, reward [B, R].
-func (t *Trainer) shapeGraph(in []*Node) []*Node {
+func (p *Programs) shapeGraph(in []*Node) []*Node {
 	mask, logp, logpRef, mean, std, coef, score, eos := in[0], in[1], in[2], in[3], in[4], in[5], in[6], in[7]
 	score = Div(Sub(score, mean), std)
-	if fixed := t.cfg.MissingEOSScore; fixed != 0 {
+	if fixed := p.cfg.MissingEOSScore; fixed != 0 {
 		score = rl.ReplaceMissingEOS(score, eos, fixed)
 	}
-	score = rl.PenaliseMissingEOS(score, eos, t.cfg.MissingEOSPenalty)
-	if t.cfg.LengthPenalty > 0 {
+	score = rl.PenaliseMissingEOS(score, eos, p.cfg.MissingEOSPenalty)
+	if p.cfg.LengthPenalty > 0 {
 		tokens := ConvertDType(ReduceSum(ConvertDType(mask, dtypes.Int32), 1), score.DType())
-		score = Sub(score, MulScalar(tokens, t.cfg.LengthPenalty))
+		score = Sub(score, MulScalar(tokens, p.cfg.LengthPenalty))
 	}
 	place := rl.PerToken
-	if t.cfg.KL == "response" {
+	if p.cfg.KL == "response" {
 		place = rl.PerResponse
 	}
 	kl, reward := rl.ShapedReward(logp, logpRef, mask, score, coef, place)
-	if t.cfg.WhitenReward {
+	if p.cfg.WhitenReward {
 		reward = rl.Whiten(reward, mask, rl.WhitenOptions{KeepMean: true})
 	}
 	return []*Node{kl, reward}
@@ -154,10 +154,10 @@ func (t *Trainer) Advantages(b *rlhf.Batch) error {
 }
 
 // advantagesGraph: mask, reward, value [B, R] → advantage, return [B, R].
-func (t *Trainer) advantagesGraph(in []*Node) []*Node {
+func (p *Programs) advantagesGraph(in []*Node) []*Node {
 	mask, reward, value := in[0], in[1], in[2]
-	adv, ret := rl.GAE(reward, value, mask, t.cfg.Gamma, t.cfg.Lambda)
-	if !t.cfg.NoWhiten {
+	adv, ret := rl.GAE(reward, value, mask, p.cfg.Gamma, p.cfg.Lambda)
+	if !p.cfg.NoWhiten {
 		adv = rl.Whiten(adv, mask, rl.WhitenOptions{})
 	}
 	return []*Node{adv, ret}

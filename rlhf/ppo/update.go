@@ -111,7 +111,7 @@ func (t *Trainer) rates(step int) []float64 {
 	switch {
 	case t.shared():
 		rates[1] = rates[0]
-	case t.criticOff():
+	case t.cfg.Plant == rlhf.PlantCriticOff:
 		rates[1] = 0
 	}
 	return rates

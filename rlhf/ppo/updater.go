@@ -5,7 +5,6 @@ import (
 
 	"github.com/gomlx/gomlx/core/tensors"
 
-	"hhrlhf/rlhf"
 	"hhrlhf/rlhf/internal/fit"
 	"hhrlhf/rlhf/internal/gx"
 	"hhrlhf/rlhf/lm"
@@ -18,26 +17,24 @@ type updater struct {
 	policy, value *fit.Accumulated // value is nil where the trunk is shared
 }
 
-func (t *Trainer) criticOff() bool { return t.cfg.Plant == rlhf.PlantCriticOff }
-
-func (t *Trainer) newUpdater() updater {
+func (p *Programs) newUpdater() updater {
 	group := func(ws []lm.Weight) fit.Group {
-		return fit.Group{Names: lm.Names(ws), Decay: lm.Decays(ws), ClipNorm: t.cfg.ClipNorm}
+		return fit.Group{Names: lm.Names(ws), Decay: lm.Decays(ws), ClipNorm: p.cfg.ClipNorm}
 	}
-	groups := []fit.Group{group(t.PolicyWeights())}
-	if !t.shared() {
-		groups = append(groups, group(t.ValueWeights()))
+	groups := []fit.Group{group(p.PolicyWeights())}
+	if !p.shared() {
+		groups = append(groups, group(p.ValueWeights()))
 	}
-	if t.cfg.Accumulate > 1 {
-		return t.newAccumulated(groups)
+	if p.cfg.Accumulate > 1 {
+		return p.newAccumulated(groups)
 	}
-	return updater{whole: fit.New(t.be, "ppo update", numInputs, groups, func(w [][]*Node, data []*Node) (*Node, []*Node) {
+	return updater{whole: fit.New(p.be, "ppo update", numInputs, groups, func(w [][]*Node, data []*Node) (*Node, []*Node) {
 		in := part(data)
-		if t.shared() {
-			loss, stats := t.sharedLoss(w[0], in)
+		if p.shared() {
+			loss, stats := p.sharedLoss(w[0], in)
 			return loss, []*Node{Stack(stats, 0)}
 		}
-		policy, value, stats := t.ownLosses(w[0], w[1], in)
+		policy, value, stats := p.ownLosses(w[0], w[1], in)
 		// The networks share no weight, so the sum's gradient is each loss's own.
 		return Add(policy, value), []*Node{Stack(stats, 0)}
 	})}
@@ -45,28 +42,28 @@ func (t *Trainer) newUpdater() updater {
 
 // newAccumulated is newUpdater for minibatches in Accumulate parts. Their denominator
 // is the whole minibatch's, so the counts of the parts add up to 1.
-func (t *Trainer) newAccumulated(groups []fit.Group) updater {
+func (p *Programs) newAccumulated(groups []fit.Group) updater {
 	sum := func(loss func(w, in []*Node) (*Node, []*Node)) fit.SumLoss {
 		return func(w, data []*Node) (*Node, *Node, []*Node) {
 			l, stats := loss(w, part(data))
-			return l, Scalar(l.Graph(), l.DType(), 1/float64(t.cfg.Accumulate)), stats
+			return l, Scalar(l.Graph(), l.DType(), 1/float64(p.cfg.Accumulate)), stats
 		}
 	}
-	if t.shared() {
-		u := updater{policy: fit.NewAccumulated(t.be, "ppo", numInputs, numPolicyStats+numValueStats, groups[0],
+	if p.shared() {
+		u := updater{policy: fit.NewAccumulated(p.be, "ppo", numInputs, numPolicyStats+numValueStats, groups[0],
 			sum(func(w, in []*Node) (*Node, []*Node) {
-				loss, stats := t.sharedLoss(w, in)
+				loss, stats := p.sharedLoss(w, in)
 				return loss, maximaLast(stats)
 			}))}
 		u.policy.Maxima = 2
 		return u
 	}
 	u := updater{
-		policy: fit.NewAccumulated(t.be, "ppo policy", numInputs, numPolicyStats, groups[0], sum(func(w, in []*Node) (*Node, []*Node) {
-			return t.policyLoss(t.policyNet(w, in[inTokens], in[inSegments]), in)
+		policy: fit.NewAccumulated(p.be, "ppo policy", numInputs, numPolicyStats, groups[0], sum(func(w, in []*Node) (*Node, []*Node) {
+			return p.policyLoss(p.policyNet(w, in[inTokens], in[inSegments]), in)
 		})),
-		value: fit.NewAccumulated(t.be, "ppo value", numInputs, numValueStats, groups[1], sum(func(w, in []*Node) (*Node, []*Node) {
-			return t.valueLoss(t.valueNet(w, in[inTokens], in[inSegments]), in)
+		value: fit.NewAccumulated(p.be, "ppo value", numInputs, numValueStats, groups[1], sum(func(w, in []*Node) (*Node, []*Node) {
+			return p.valueLoss(p.valueNet(w, in[inTokens], in[inSegments]), in)
 		})),
 	}
 	u.policy.Maxima = 2
@@ -92,6 +89,11 @@ func statsFirst[T any](stats []T) []T {
 func (u updater) step(t *Trainer, batch []any, rows []int32, denom, coef float32, rates []float64) (norms [2]float64, stats []float64, err error) {
 	if u.whole != nil {
 		return u.stepWhole(t, batch, rows, denom, coef, rates)
+	}
+	// Whatever an earlier run, broken off within a minibatch, has left is not ours.
+	u.policy.Discard()
+	if u.value != nil {
+		u.value.Discard()
 	}
 	size := len(rows) / t.cfg.Accumulate
 	for at := 0; at < len(rows); at += size {

@@ -1,0 +1,99 @@
+package ppo
+
+import (
+	"github.com/gomlx/compute"
+
+	"hhrlhf/rlhf"
+	"hhrlhf/rlhf/internal/gx"
+	"hhrlhf/rlhf/lm"
+	"hhrlhf/rlhf/sample"
+)
+
+// A Key is all that the compiled programs of a run depend on.
+type Key struct {
+	cfg               rlhf.PPO // the fields that a graph or a shape depends on; the others are zero
+	shape, valueShape lm.Shape
+	valueReads        int // activations of width D that the value head reads
+	eos, pad          int32
+}
+
+// KeyOf returns the key of a run's programs. cfg is filled.
+func KeyOf(cfg rlhf.PPO, m Models) Key {
+	k := Key{shape: m.Shape, eos: m.Tok.EOS(), pad: m.Tok.Pad(), cfg: rlhf.PPO{
+		Prompt: cfg.Prompt, Response: cfg.Response, Batch: cfg.Batch, Minibatches: cfg.Minibatches, Accumulate: cfg.Accumulate,
+		KL: cfg.KL, MissingEOSPenalty: cfg.MissingEOSPenalty, MissingEOSScore: cfg.MissingEOSScore, LengthPenalty: cfg.LengthPenalty,
+		WhitenReward: cfg.WhitenReward, Value: cfg.Value, ValueCoef: cfg.ValueCoef, ClipRange: cfg.ClipRange, ValueClip: cfg.ValueClip,
+		Gamma: cfg.Gamma, Lambda: cfg.Lambda, EntropyCoef: cfg.EntropyCoef, Temperature: cfg.Temperature, NoWhiten: cfg.NoWhiten,
+		ClipNorm: cfg.ClipNorm, Checkpointing: cfg.Checkpointing,
+	}}
+	if cfg.Value != "shared" {
+		k.valueShape = m.ValueShape
+		k.valueReads = m.Value[len(m.Value)-2].Shape().Size() / m.ValueShape.Width
+	} else if cfg.Plant == rlhf.PlantCriticOff {
+		k.cfg.ValueCoef = 0
+	}
+	return k
+}
+
+// Programs are the compiled programs of runs with one key: as many runs as there are
+// may share them, one after another.
+type Programs struct {
+	Key
+	be                       compute.Backend
+	evaluate, shaping, advan *gx.Program
+	update                   updater
+	samplers                 map[string]*sample.Sampler // by what is planted in them
+}
+
+// NewPrograms prepares the programs; each is compiled when it is first needed.
+func NewPrograms(be compute.Backend, key Key) *Programs {
+	p := &Programs{Key: key, be: be, samplers: map[string]*sample.Sampler{}}
+	p.evaluate = gx.NewProgram(be, "ppo score", p.evaluateGraph)
+	p.shaping = gx.NewProgram(be, "ppo shape", p.shapeGraph)
+	p.advan = gx.NewProgram(be, "ppo advantages", p.advantagesGraph)
+	p.update = p.newUpdater()
+	return p
+}
+
+// samplerOf draws from the policy as it is, unless a mistake in sampling is planted.
+func (p *Programs) samplerOf(plant string) (*sample.Sampler, error) {
+	o := sample.Options{Prompt: p.cfg.Prompt, Response: p.cfg.Response, Temperature: p.cfg.Temperature, EOS: p.eos, Pad: p.pad}
+	prepare := sample.New
+	switch plant {
+	case rlhf.PlantTopK:
+		o.TopK = 3
+		prepare = sample.NewTruncated
+	case rlhf.PlantTemperature:
+		o.Temperature *= 0.7
+	default:
+		plant = ""
+	}
+	if s, ok := p.samplers[plant]; ok {
+		return s, nil
+	}
+	s, err := prepare(p.be, p.shape, o)
+	if err == nil {
+		p.samplers[plant] = s
+	}
+	return s, err
+}
+
+// PolicyWeights lists the weights of a policy: the decoder's, and the value head's
+// where the trunk is shared.
+func (p *Programs) PolicyWeights() []lm.Weight {
+	if p.shared() {
+		return p.shape.ScalarWeights()
+	}
+	return p.shape.Weights()
+}
+
+// ValueWeights lists the weights of a value function of its own, nil where the trunk is
+// shared.
+func (p *Programs) ValueWeights() []lm.Weight {
+	if p.shared() {
+		return nil
+	}
+	ws := p.valueShape.ScalarWeights()
+	ws[len(ws)-2].Dims = []int{p.valueReads * p.valueShape.Width}
+	return ws
+}
