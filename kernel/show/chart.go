@@ -27,6 +27,9 @@ type Option int
 // LogX draws the abscissa on a logarithmic scale, as scaling laws want it.
 const LogX Option = 1
 
+// Dots draws the points of curves and no lines between them.
+const Dots Option = 3
+
 // Loss draws the history of a run of any kind as [History] does, with options.
 func Loss(points []rlhf.Point, options ...Option) {
 	d := newDashboard(kindOf(points), "loss")
@@ -54,8 +57,13 @@ func Lines(title, xLabel, yLabel string, curves []Series, options ...Option) {
 				lo, hi = min(lo, x), max(hi, x)
 			}
 		}
-		p.line(series{c.X[:n], c.Y[:n]}, palette[i%len(palette)], 2.8, i >= len(palette))
-		p.key = append(p.key, key{label: clean(c.Name), color: palette[i%len(palette)], dashed: i >= len(palette)})
+		col, dots := palette[i%len(palette)], has(options, Dots)
+		if dots {
+			p.cloud(series{c.X[:n], c.Y[:n]}, col)
+		} else {
+			p.line(series{c.X[:n], c.Y[:n]}, col, 2.8, i >= len(palette))
+		}
+		p.key = append(p.key, key{label: clean(c.Name), color: col, dashed: i >= len(palette), dot: dots})
 		low, high := extremes(c.Y[:n])
 		rows = append(rows, []string{oneLine(c.Name), fmt.Sprint(n), number(c.Y[0]), number(c.Y[n-1]), number(low), number(high)})
 	}

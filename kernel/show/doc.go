@@ -24,6 +24,7 @@
 //	show.Reading(tokens)         a text, tinted by how little the model expected it
 //	show.Stream(q, run.Chat(…))  an answer while it is written
 //	show.Ledger(b, 0)            token · log π · log π₀ · k_t · r_t · V · A · R · mask
+//	show.Tokens(b, 0)            the same as a picture, one panel a phase
 //	show.Compare(ba, 6)          before and after, side by side
 //	show.Diagnosis(findings)     what is wrong with a run, and what to try
 //	show.Overlay(metrics, runs…) several runs in one picture

@@ -142,6 +142,25 @@ func batch(phases int) *rlhf.Batch {
 	return b
 }
 
+// longBatch has one response of 24 tokens, gone through Shape.
+func longBatch() *rlhf.Batch {
+	b := &rlhf.Batch{Run: "tour-ppo", Step: 21, Prompts: []string{rlhf.Human + " How do I bake bread?" + rlhf.Assistant}}
+	words := []string{" Mix", " the", " flour", ",", " knead", " thoroughly", " and", "\n"}
+	row := func() []float32 { return make([]float32, 24) }
+	logP, reference, kl, reward, mask := row(), row(), row(), row(), make([]bool, 24)
+	var pieces []string
+	for t := range mask {
+		pieces, mask[t] = append(pieces, words[t%8]), true
+		logP[t], reference[t] = -0.2*float32(t%5), -0.3*float32(t%6)
+		kl[t] = logP[t] - reference[t]
+		reward[t] = -0.05 * kl[t]
+	}
+	reward[23]--
+	b.Pieces, b.Mask, b.LogP, b.LogPRef = [][]string{pieces}, [][]bool{mask}, [][]float32{logP}, [][]float32{reference}
+	b.KL, b.Reward, b.Score, b.EOS = [][]float32{kl}, [][]float32{reward}, []float32{-1}, []bool{false}
+	return b
+}
+
 func pmEval() rlhf.PMEval {
 	e := rlhf.PMEval{
 		Step: 120, All: rlhf.Accuracy{N: 1000, Value: 0.742, Low: 0.714, High: 0.768},

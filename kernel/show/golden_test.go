@@ -88,6 +88,15 @@ var pictures = []struct {
 	{"overlay", func() {
 		show.Overlay([]string{"objective/score", "objective/kl", "response/eos_rate", "response/distinct"}, pasts()...)
 	}},
+	{"tokens_rollout", func() { show.Tokens(batch(0), 0) }},
+	{"tokens", func() { show.Tokens(batch(3), 0) }},
+	{"tokens_many", func() { show.Tokens(longBatch(), 0) }},
+	{"dots", func() {
+		show.Lines("Two estimates of one KL", "exact KL, nats", "estimate, nats", []show.Series{
+			{Name: "k1", X: []float64{1, 2, 3, 4}, Y: []float64{0.2, 2.6, 2.2, 5}},
+			{Name: "k3", X: []float64{1, 2, 3, 4}, Y: []float64{1.1, 1.7, 3.3, 3.8}},
+		}, show.Dots)
+	}},
 	{"lines", func() {
 		show.Lines("KL for three penalties", "step", "KL, nats per response", []show.Series{
 			{Name: "λ = 0", X: []float64{1, 2, 3, 4}, Y: []float64{0, 4, 12, 30}},

@@ -136,6 +136,15 @@ func (p *panel) dots(s series, colors []color.NRGBA, radius []float64) {
 	})
 }
 
+// cloud adds points of one colour.
+func (p *panel) cloud(s series, c color.NRGBA) {
+	colors, radius := make([]color.NRGBA, len(s.x)), make([]float64, len(s.x))
+	for i := range s.x {
+		colors[i], radius[i] = faint(c, 0.8), 4
+	}
+	p.dots(s, colors, radius)
+}
+
 // rect fills a rectangle given in data.
 func (p *panel) rect(x0, y0, x1, y1 float64, fill color.NRGBA) {
 	p.hasData = true

@@ -206,13 +206,25 @@ func TestLedgerPhases(t *testing.T) {
 	}
 }
 
-func TestLedgerRowOutOfRange(t *testing.T) {
-	for _, b := range []*rlhf.Batch{nil, {}, batch(3)} {
-		code := 0
-		show.CatchExit(t, func(c int) { code = c })
-		if got := catch(t, func() { show.Ledger(b, 9) }); len(got) > 0 || code != 1 {
-			t.Errorf("shown %v, exit code %d, want nothing and 1", got, code)
+func TestRowOutOfRange(t *testing.T) {
+	for name, f := range map[string]func(*rlhf.Batch, int){"Ledger": show.Ledger, "Tokens": show.Tokens} {
+		for _, b := range []*rlhf.Batch{nil, {}, batch(3)} {
+			code := 0
+			show.CatchExit(t, func(c int) { code = c })
+			if got := catch(t, func() { f(b, 9) }); len(got) > 0 || code != 1 {
+				t.Errorf("%s: shown %v, exit code %d, want nothing and 1", name, got, code)
+			}
 		}
+	}
+}
+
+// A row that every token was masked out of has no picture.
+func TestTokensOfNothing(t *testing.T) {
+	b, code := batch(3), 0
+	b.Mask[0] = make([]bool, 8)
+	show.CatchExit(t, func(c int) { code = c })
+	if got := catch(t, func() { show.Tokens(b, 0) }); len(got) > 0 || code != 1 {
+		t.Errorf("shown %v, exit code %d, want nothing and 1", got, code)
 	}
 }
 
@@ -225,6 +237,7 @@ func TestOddBatches(t *testing.T) {
 		show.Samples(b, 100)
 		show.Samples(b, -1)
 		show.Ledger(b, 0)
+		show.Tokens(b, 0)
 		show.SampleTable(nil)
 		show.Runs(nil)
 		show.Compare(rlhf.BeforeAfter{}, 3)
