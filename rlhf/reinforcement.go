@@ -23,7 +23,7 @@ type PPO struct {
 	// Rows bounds how many comparisons are read for their prompts. 0: no bound.
 	Rows int `json:"rows"`
 	// HarmfulFraction is the share of harmful requests among synthetic prompts.
-	// 0: 0.3 ("a larger fraction of helpfulness prompts", section 4.4).
+	// 0: 0.3 ("a larger fraction of helpfulness prompts", section 4.4). Negative: none.
 	HarmfulFraction float64 `json:"harmful_fraction"`
 	// Prompt and Response are P and R: tokens per prompt (a longer prompt loses
 	// its oldest turns, or is skipped and counted) and per response (paper: 128).
@@ -180,7 +180,7 @@ func (c PPO) Validate() error {
 	f.want(c.Policy != "", "Policy", `""`, "the name of a language-model run")
 	f.want(c.PM != "" || c.Data != "", "Data", `""`, "a name where prompts come from, because there is no PM whose data it could be")
 	f.want(c.Rows >= 0, "Rows", c.Rows, ">= 0")
-	f.want(c.HarmfulFraction >= 0 && c.HarmfulFraction <= 1, "HarmfulFraction", c.HarmfulFraction, "in [0, 1]")
+	f.want(c.HarmfulFraction <= 1, "HarmfulFraction", c.HarmfulFraction, "at most 1")
 	f.want(c.Prompt >= 4, "Prompt", c.Prompt, ">= 4")
 	f.want(c.Response >= 1, "Response", c.Response, ">= 1")
 	f.want(c.Batch > 0, "Batch", c.Batch, "> 0")

@@ -163,7 +163,7 @@ func (c *corpus) prompts(cfg rlhf.PPO) (train, held []string, info run.DataHash,
 		if n == 0 {
 			n = 4096
 		}
-		for _, p := range c.world.Prompts(n, run.Seed(cfg.Seed).Stream("synth/prompts", 0), cfg.HarmfulFraction) {
+		for _, p := range c.world.Prompts(n, run.Seed(cfg.Seed).Stream("synth/prompts", 0), max(0, cfg.HarmfulFraction)) {
 			rows = append(rows, rlhf.Comparison{Chosen: rlhf.Transcript{Prompt: p}})
 		}
 	}

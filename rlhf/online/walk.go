@@ -184,7 +184,10 @@ func (w *walk) policy(name, pm string, steps []int) error {
 	if w.world != nil && len(w.o.Prompts) == 0 {
 		c.Data = w.cfg.World
 		if c.HarmfulFraction == 0 {
-			c.HarmfulFraction = max(w.cfg.Harmful, 1e-12) // 0 would be PPO's default, 0.3
+			c.HarmfulFraction = w.cfg.Harmful
+			if w.cfg.Harmful == 0 {
+				c.HarmfulFraction = -1 // none; 0 would be PPO's default
+			}
 		}
 	}
 	p, err := w.lab.PPO(name, c)

@@ -78,7 +78,7 @@ func (f *ppoTrainFlags) bind(fs *flag.FlagSet) {
 	fs.StringVar(&c.TestPM, "test-pm", "", "`run` of another preference model that scores along, for the eye")
 	fs.StringVar(&c.Data, "data", "", "where the prompts come from (default: the data of -pm)")
 	fs.IntVar(&c.Rows, "rows", 0, "comparisons to read for their prompts at most; 0 is all")
-	fs.Float64Var(&c.HarmfulFraction, "harmful", 0, "`share` of harmful requests among synthetic prompts (default 0.3)")
+	fs.Float64Var(&c.HarmfulFraction, "harmful", 0, "`share` of harmful requests among synthetic prompts (default 0.3; negative: none)")
 	fs.IntVar(&c.Prompt, "prompt", 0, "`tokens` of a prompt at most")
 	fs.IntVar(&c.Response, "response", 0, "`tokens` of an answer at most")
 	fs.IntVar(&c.Batch, "batch", 0, "answers in a step")
