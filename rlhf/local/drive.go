@@ -195,9 +195,10 @@ func (b *base) stretch(r *loadedRun, n int, event rlhf.Event, yield func(rlhf.Ev
 }
 
 // failed drops a run whose memory can no longer be trusted, so that the next
-// call loads its last checkpoint.
+// call loads its last checkpoint. An update that was not finite has changed nothing;
+// but a policy's step is many updates, and those before it have.
 func (b *base) failed(r *loadedRun, err error) error {
-	if !errors.Is(err, fit.ErrNotFinite) {
+	if _, many := r.trainee.(*ppoModel); many || !errors.Is(err, fit.ErrNotFinite) {
 		b.lab.unload(b.name)
 	}
 	return err
