@@ -49,6 +49,7 @@ bit for bit (on the CPU).
   rlhf lm train -name book -data book.txt -shape 1M        a rung of the paper's ladder
   rlhf lm train -name tuned -from smollm2 -data hh-rlhf    from pretrained weights
   rlhf lm train -name mixed -data book.txt -mix synth=0.3  30 % of the rows from synth
+  rlhf lm train -name smol -from smollm2 -steps -1         a run of the weights as they are
   rlhf lm train -name first -more 200                      200 steps beyond the plan
   rlhf lm train -name first -json > log.jsonl              an event a line
 
@@ -68,7 +69,7 @@ Rungs of -shape: ` + strings.Join(lm.Sizes(), ", ") + ` (parameters without embe
 			fs.StringVar(&c.From, "from", "", "`model` to start from: a run, smollm2, hub:owner/name or a path")
 			fs.StringVar(&c.Data, "data", "", "what to train on (default synth)")
 			fs.StringVar(&f.mix, "mix", "", "further corpora and their shares of the rows, as `name=0.3,path=0.1`")
-			fs.IntVar(&c.Planned, "steps", 0, "optimiser steps")
+			fs.IntVar(&c.Planned, "steps", 0, "optimiser steps; -1, with -from, trains nothing")
 			fs.IntVar(&f.more, "more", 0, "train this many `steps` from where the run is, whatever the plan")
 			fs.IntVar(&c.Rows, "rows", 0, "transcripts to use at most")
 			fs.Float64Var(&c.HeldOut, "held-out", 0, "fraction kept for evaluation (default 0.1; synth 0.02)")
@@ -237,6 +238,13 @@ func (f trainFlags) train(ctx context.Context, s shell, r rlhf.LMRun) error {
 // report evaluates the run and prints the end's summary.
 func (f trainFlags) report(ctx context.Context, s shell, r rlhf.LMRun) error {
 	const command = "lm train"
+	if info, err := r.Info(); err == nil && info.Planned == rlhf.Untrained {
+		if f.asJSON {
+			return printJSON(s.out, trainEvent{Event: "done", Run: f.name, Of: info.Planned, Dir: info.Dir, Params: info.Params})
+		}
+		_, err := fmt.Fprintf(s.out, "%s: %s parameters, as they are; rlhf ppo train -policy %s trains a copy\n", f.name, count(info.Params), f.name)
+		return err
+	}
 	p := newProgress(s.err, command)
 	stop := p.waiting("evaluating")
 	e, err := r.Evaluate()

@@ -42,8 +42,10 @@ rlhf ppo train -name NAME alone, goes on from there.
   rlhf ppo train -name polite -policy first -pm judge
   rlhf ppo train -name free -policy first -pm judge -kl 0             no penalty: watch the KL
   rlhf ppo train -name watched -policy first -pm judge -test-pm other other judges, for the eye
-  rlhf ppo train -name real -policy smollm2 -pm whole -data hh-rlhf -batch 8 -minibatches 4 -epochs 1 -value shared
+  rlhf ppo train -name real -policy smol -pm judge -data hh-rlhf -batch 16 -epochs 1 -value shared
   rlhf ppo train -name polite -more 50                                50 steps beyond the plan
+
+-policy is a run: rlhf lm train -name smol -from smollm2 -steps -1 makes one of a checkpoint.
 
 A step lets the policy answer -batch prompts, scores the answers, and makes -epochs passes
 over them in -minibatches parts each. What the run will hold in memory is printed first,
