@@ -36,11 +36,8 @@ func (t *Trainer) answers(weights []*tensors.Tensor, prompts []Prompt) ([]rlhf.S
 		if err != nil {
 			return nil, err
 		}
-		if b.Score, err = t.scores(t.scorer, b); err != nil {
+		if err := t.judge(b); err != nil {
 			return nil, fmt.Errorf("ppo: scoring: %w", err)
-		}
-		if t.scorer == nil {
-			b.Score = make([]float32, len(part))
 		}
 		if err := t.forward(weights, b); err != nil {
 			return nil, err

@@ -6,9 +6,9 @@ import (
 	"hhrlhf/rlhf/rl"
 )
 
-// The inputs of the update's programs, in this order: the whole batch, which is sent
-// to the device once a step; then the rows that make up the part at hand [b], the tokens
-// that a minibatch has on average, and λ_KL of a penalty in the loss.
+// The inputs of the update's programs, in this order: what is sent to the device once a
+// step, which is the whole batch, the tokens that a minibatch has on average, and λ_KL of
+// a penalty in the loss; then the rows that make up the part at hand [b].
 const (
 	inTokens   = iota // [B, P+R]
 	inSegments        // [B, P+R]
@@ -18,9 +18,9 @@ const (
 	inAdvantage
 	inReturn
 	inValue // of the scoring pass: V_old
-	inRows
 	inDenom
 	inCoef
+	inRows
 	numInputs
 )
 

@@ -17,24 +17,6 @@ import (
 	"hhrlhf/rlhf/rl"
 )
 
-func phases(t testing.TB, tr *ppo.Trainer) *rlhf.Batch {
-	t.Helper()
-	b, err := tr.Rollout()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := tr.Score(b); err != nil {
-		t.Fatal(err)
-	}
-	if err := tr.Shape(b); err != nil {
-		t.Fatal(err)
-	}
-	if err := tr.Advantages(b); err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
-
 func wide(x []float32) []float64 {
 	out := make([]float64, len(x))
 	for i := range x {
@@ -90,7 +72,7 @@ func TestShapeOptions(t *testing.T) {
 		tr := trainer(t, be, cfg, even)
 		step(t, tr)
 		step(t, tr)
-		b := phases(t, tr)
+		b := phases(t, tr, 3)
 		want := c.twin(b, tr)
 		rltest.Close(t, c.name, flat32(b.Reward), flat32(want), 1e-5)
 		plain := shaped(b, b.Score, 0.5, rl.PerToken)
@@ -206,7 +188,7 @@ func TestValueReadsTheResponseSoFar(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		b := phases(t, tr)
+		b := phases(t, tr, 3)
 		return b.Value
 	}
 	end, mean := values(1, 0), values(0, 1)
@@ -350,13 +332,13 @@ func endsCount(b *rlhf.Batch) bool {
 func TestInvariants(t *testing.T) {
 	be := gx.TestBackend(t)
 	tr := trainer(t, be, config(), even)
-	b := phases(t, tr)
+	b := phases(t, tr, 3)
 	b.LogP[0][0] += 0.01 // as if scoring and training disagreed
 	if _, err := tr.Update(b); !errors.Is(err, ppo.ErrInvariant) || !strings.Contains(err.Error(), "first minibatch") {
 		t.Errorf("a ratio of 1.01: %v", err)
 	}
 	tr = trainer(t, be, config(), even)
-	b = phases(t, tr)
+	b = phases(t, tr, 3)
 	b.LogPRef[1][0] = -1e30 // k3 is finite in float64, its sum is not small
 	if p, err := tr.Update(b); err == nil && !(p.Values["objective/kl_k3"] >= 0) {
 		t.Errorf("k3 = %v", p.Values["objective/kl_k3"])

@@ -148,6 +148,22 @@ func step(t testing.TB, tr *ppo.Trainer) (*rlhf.Batch, rlhf.Point) {
 	return b, p
 }
 
+// phases is the next step's batch, gone through the first n of Score, Shape and
+// Advantages.
+func phases(t testing.TB, tr *ppo.Trainer, n int) *rlhf.Batch {
+	t.Helper()
+	b, err := tr.Rollout()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, phase := range []func(*rlhf.Batch) error{tr.Score, tr.Shape, tr.Advantages}[:n] {
+		if err := phase(b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return b
+}
+
 // steady drops what may differ between two equal steps: wall times.
 func steady(p rlhf.Point) rlhf.Point {
 	out := rlhf.Point{Step: p.Step, Values: map[string]float64{}}
@@ -274,16 +290,7 @@ func TestPenaltyLowersKL(t *testing.T) {
 
 func meanKL(t *testing.T, tr *ppo.Trainer) float64 {
 	t.Helper()
-	b, err := tr.Rollout()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := tr.Score(b); err != nil {
-		t.Fatal(err)
-	}
-	if err := tr.Shape(b); err != nil {
-		t.Fatal(err)
-	}
+	b := phases(t, tr, 2)
 	kl := 0.0
 	for i := range b.Mask {
 		kl += b.RowKL(i) / float64(len(b.Mask))
@@ -422,18 +429,6 @@ func TestMissingEOSPenalty(t *testing.T) {
 func TestBadBatches(t *testing.T) {
 	be := gx.TestBackend(t)
 	tr := trainer(t, be, config(), even)
-	fresh := func(upTo int) *rlhf.Batch {
-		b, err := tr.Rollout()
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, phase := range []func(*rlhf.Batch) error{tr.Score, tr.Shape, tr.Advantages}[:upTo] {
-			if err := phase(b); err != nil {
-				t.Fatal(err)
-			}
-		}
-		return b
-	}
 	for _, c := range []struct {
 		name  string
 		phase func(*rlhf.Batch) error
@@ -455,7 +450,7 @@ func TestBadBatches(t *testing.T) {
 			}
 		}, "every Mask is empty"},
 	} {
-		b := fresh(c.upTo)
+		b := phases(t, tr, c.upTo)
 		c.spoil(b)
 		if err := c.phase(b); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: error %v, want one with %q", c.name, err, c.want)

@@ -11,7 +11,7 @@ import (
 
 // A Key is all that the compiled programs of a run depend on.
 type Key struct {
-	cfg               rlhf.PPO // the fields that a graph or a shape depends on; the others are zero
+	cfg               rlhf.PPO // without what no graph and no shape depends on
 	shape, valueShape lm.Shape
 	valueReads        int // activations of width D that the value head reads
 	eos, pad          int32
@@ -19,13 +19,13 @@ type Key struct {
 
 // KeyOf returns the key of a run's programs. cfg is filled.
 func KeyOf(cfg rlhf.PPO, m Models) Key {
-	k := Key{shape: m.Shape, eos: m.Tok.EOS(), pad: m.Tok.Pad(), cfg: rlhf.PPO{
-		Prompt: cfg.Prompt, Response: cfg.Response, Batch: cfg.Batch, Minibatches: cfg.Minibatches, Accumulate: cfg.Accumulate,
-		KL: cfg.KL, MissingEOSPenalty: cfg.MissingEOSPenalty, MissingEOSScore: cfg.MissingEOSScore, LengthPenalty: cfg.LengthPenalty,
-		WhitenReward: cfg.WhitenReward, Value: cfg.Value, ValueCoef: cfg.ValueCoef, ClipRange: cfg.ClipRange, ValueClip: cfg.ValueClip,
-		Gamma: cfg.Gamma, Lambda: cfg.Lambda, EntropyCoef: cfg.EntropyCoef, Temperature: cfg.Temperature, NoWhiten: cfg.NoWhiten,
-		ClipNorm: cfg.ClipNorm, Checkpointing: cfg.Checkpointing,
-	}}
+	k := Key{cfg: cfg, shape: m.Shape, eos: m.Tok.EOS(), pad: m.Tok.Pad()}
+	// What is cleared here no graph may read; a field that is forgotten costs a compilation.
+	c := &k.cfg
+	c.Size, c.Policy, c.PM, c.TestPM, c.Data, c.Rows, c.HarmfulFraction, c.Seed = "", "", "", "", "", 0, 0, 0
+	c.Epochs, c.Planned, c.Warmup, c.CriticWarmup, c.Schedule, c.HalveEvery = 0, 0, 0, 0, "", 0
+	c.LearningRate, c.ValueLearningRate, c.KLCoef, c.KLTarget, c.KLHorizon = 0, 0, 0, 0, 0
+	c.NormScore, c.Plant = false, ""
 	if cfg.Value != "shared" {
 		k.valueShape = m.ValueShape
 		k.valueReads = m.Value[len(m.Value)-2].Shape().Size() / m.ValueShape.Width

@@ -31,13 +31,10 @@ func (t *Trainer) Score(b *rlhf.Batch) error {
 	if err := t.check(b, "Score"); err != nil {
 		return err
 	}
-	var err error
-	if b.Score, err = t.scores(t.scorer, b); err != nil {
+	if err := t.judge(b); err != nil {
 		return fmt.Errorf("ppo: scoring step %d: %w", b.Step, err)
 	}
-	if t.scorer == nil {
-		b.Score = make([]float32, len(b.Prompts))
-	}
+	var err error
 	if b.ScoreTest, err = t.scores(t.test, b); err != nil {
 		return fmt.Errorf("ppo: scoring step %d by TestPM: %w", b.Step, err)
 	}
@@ -63,6 +60,14 @@ func (t *Trainer) Score(b *rlhf.Batch) error {
 		return t.checkPadding(b)
 	}
 	return nil
+}
+
+// judge fills the batch's Score; without a scorer it is zero.
+func (t *Trainer) judge(b *rlhf.Batch) (err error) {
+	if b.Score, err = t.scores(t.scorer, b); t.scorer == nil {
+		b.Score = make([]float32, len(b.Prompts))
+	}
+	return err
 }
 
 // scores asks a scorer, which may be nil, about the batch's responses.

@@ -56,15 +56,12 @@ func (t *Trainer) Update(b *rlhf.Batch) (rlhf.Point, error) {
 
 // passes goes over the batch, which is on the device once for all of them.
 func (t *Trainer) passes(b *rlhf.Batch, valid int, rates []float64) (m meter, err error) {
-	resident, err := t.upload(b)
+	resident, err := t.upload(b, valid)
 	defer gx.Free(resident...)
 	if err != nil {
 		return m, err
 	}
 	batch := gx.Keep(resident)
-	// One denominator for every minibatch, so that how the batch is cut changes
-	// no token's weight.
-	denom := float32(valid) / float32(t.cfg.Minibatches)
 	size := t.cfg.Batch / t.cfg.Minibatches
 	for epoch := range t.cfg.Epochs {
 		rows := make([]int32, t.cfg.Batch)
@@ -72,7 +69,7 @@ func (t *Trainer) passes(b *rlhf.Batch, valid int, rates []float64) (m meter, er
 			rows[i] = int32(j)
 		}
 		for part := range t.cfg.Minibatches {
-			norms, stats, err := t.update.step(t, batch, rows[part*size:(part+1)*size], denom, float32(t.signedCoef()), rates)
+			norms, stats, err := t.update.step(t, batch, rows[part*size:(part+1)*size], rates)
 			if err != nil {
 				return m, fmt.Errorf("ppo: step %d: %w", b.Step, err)
 			}
@@ -85,8 +82,9 @@ func (t *Trainer) passes(b *rlhf.Batch, valid int, rates []float64) (m meter, er
 	return m, nil
 }
 
-// upload sends the batch to the device, in the order of the update's inputs.
-func (t *Trainer) upload(b *rlhf.Batch) ([]*tensors.Tensor, error) {
+// upload sends to the device what all minibatches share, in the order of the update's
+// inputs. valid is the number of the batch's tokens that count.
+func (t *Trainer) upload(b *rlhf.Batch, valid int) ([]*tensors.Tensor, error) {
 	in, err := t.layout(b, t.tok.Pad())
 	if err != nil {
 		return in, err
@@ -97,6 +95,16 @@ func (t *Trainer) upload(b *rlhf.Batch) ([]*tensors.Tensor, error) {
 			return in, err
 		}
 		in = append(in, x)
+	}
+	// One denominator for every minibatch, so that how the batch is cut changes
+	// no token's weight.
+	denom := float32(valid) / float32(t.cfg.Minibatches)
+	for _, x := range []float32{denom, float32(t.signedCoef())} {
+		scalar, err := gx.Flat(t.be, []float32{x})
+		if err != nil {
+			return in, err
+		}
+		in = append(in, scalar)
 	}
 	return in, nil
 }

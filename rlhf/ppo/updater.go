@@ -3,8 +3,6 @@ package ppo
 import (
 	. "github.com/gomlx/gomlx/core/graph"
 
-	"github.com/gomlx/gomlx/core/tensors"
-
 	"hhrlhf/rlhf/internal/fit"
 	"hhrlhf/rlhf/internal/gx"
 	"hhrlhf/rlhf/lm"
@@ -86,9 +84,9 @@ func statsFirst[T any](stats []T) []T {
 
 // step updates by the rows of one minibatch. It returns the gradient norms of policy
 // and value function, the latter 0 where the trunk is shared, and the statistics.
-func (u updater) step(t *Trainer, batch []any, rows []int32, denom, coef float32, rates []float64) (norms [2]float64, stats []float64, err error) {
+func (u updater) step(t *Trainer, batch []any, rows []int32, rates []float64) (norms [2]float64, stats []float64, err error) {
 	if u.whole != nil {
-		return u.stepWhole(t, batch, rows, denom, coef, rates)
+		return u.stepWhole(t, batch, rows, rates)
 	}
 	// Whatever an earlier run, broken off within a minibatch, has left is not ours.
 	u.policy.Discard()
@@ -97,7 +95,7 @@ func (u updater) step(t *Trainer, batch []any, rows []int32, denom, coef float32
 	}
 	size := len(rows) / t.cfg.Accumulate
 	for at := 0; at < len(rows); at += size {
-		in, free, err := t.withRows(batch, rows[at:at+size], denom, coef)
+		in, free, err := t.withRows(batch, rows[at:at+size])
 		if err != nil {
 			return norms, nil, err
 		}
@@ -120,8 +118,8 @@ func (u updater) step(t *Trainer, batch []any, rows []int32, denom, coef float32
 	return norms, append(stats, more...), err
 }
 
-func (u updater) stepWhole(t *Trainer, batch []any, rows []int32, denom, coef float32, rates []float64) (norms [2]float64, stats []float64, err error) {
-	in, free, err := t.withRows(batch, rows, denom, coef)
+func (u updater) stepWhole(t *Trainer, batch []any, rows []int32, rates []float64) (norms [2]float64, stats []float64, err error) {
+	in, free, err := t.withRows(batch, rows)
 	if err != nil {
 		return norms, nil, err
 	}
@@ -144,17 +142,7 @@ func (u updater) stepWhole(t *Trainer, batch []any, rows []int32, denom, coef fl
 }
 
 // withRows completes the inputs of the update's programs.
-func (t *Trainer) withRows(batch []any, rows []int32, denom, coef float32) (in []any, free func(), err error) {
+func (t *Trainer) withRows(batch []any, rows []int32) (in []any, free func(), err error) {
 	at, err := gx.Flat(t.be, rows, len(rows))
-	if err != nil {
-		return nil, nil, err
-	}
-	scalars := make([]*tensors.Tensor, 2)
-	for i, x := range []float32{denom, coef} {
-		if scalars[i], err = gx.Flat(t.be, []float32{x}); err != nil {
-			return nil, nil, err
-		}
-	}
-	own := append([]*tensors.Tensor{at}, scalars...)
-	return append(append([]any(nil), batch...), gx.Keep(own)...), func() { gx.Free(own...) }, nil
+	return append(append([]any(nil), batch...), at), func() { gx.Free(at) }, err
 }
