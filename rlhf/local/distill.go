@@ -72,7 +72,7 @@ func (l *Lab) Distill(name string, cfg rlhf.Distill) (rlhf.LMRun, error) {
 		if err != nil {
 			return nil, err
 		}
-		if _, err := l.sameTokenizer(cfg.Student, cfg.Teacher); err != nil {
+		if err := l.sameTokenizer(cfg.Student, cfg.Teacher); err != nil {
 			return nil, err
 		}
 		m.Data, m.Tokenizer, m.Parents = plan.info, plan.teacher.tok.Hash(), []string{cfg.Teacher, cfg.Student}

@@ -9,7 +9,6 @@ import (
 	"hhrlhf/rlhf/lm"
 	"hhrlhf/rlhf/pm"
 	"hhrlhf/rlhf/run"
-	"hhrlhf/rlhf/tokenizer"
 )
 
 // pmRun is the handle, pmModel what is loaded behind it.
@@ -288,19 +287,16 @@ type programsKey struct {
 	readout string
 }
 
-// sameTokenizer returns the tokenizer of run a if run b has the same one and the
-// same template; the error names both sides.
-func (l *Lab) sameTokenizer(a, b string) (tokenizer.Tokenizer, error) {
+// sameTokenizer refuses runs whose tokenizers or templates differ; the error names
+// both sides.
+func (l *Lab) sameTokenizer(a, b string) error {
 	ma, err := l.manifest(a)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	mb, err := l.manifest(b)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if err := sameRules(a, ma.Tokenizer, ma.Template, b, mb.Tokenizer, mb.Template); err != nil {
-		return nil, err
-	}
-	return l.tokenizerOf(a)
+	return sameRules(a, ma.Tokenizer, ma.Template, b, mb.Tokenizer, mb.Template)
 }

@@ -23,7 +23,7 @@ func (l *Lab) judges(cfg rlhf.PPO) (parents []string, err error) {
 		if j.name == "" {
 			continue
 		}
-		if _, err := l.sameTokenizer(cfg.Policy, j.name); err != nil {
+		if err := l.sameTokenizer(cfg.Policy, j.name); err != nil {
 			return nil, fmt.Errorf("local: %s = %q: %w", j.field, j.name, err)
 		}
 		var p rlhf.PM

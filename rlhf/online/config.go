@@ -3,6 +3,7 @@ package online
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"hhrlhf/rlhf"
 )
@@ -98,11 +99,7 @@ func (c Config) Validate() error {
 			errs = append(errs, fmt.Errorf("online: %s = %v, want %s", field, value, bound))
 		}
 	}
-	known := false
-	for _, s := range rlhf.Sizes() {
-		known = known || s == c.Size
-	}
-	want(known, "Size", fmt.Sprintf("%q", c.Size), fmt.Sprintf("one of %q", rlhf.Sizes()))
+	want(slices.Contains(rlhf.Sizes(), c.Size), "Size", fmt.Sprintf("%q", c.Size), fmt.Sprintf("one of %q", rlhf.Sizes()))
 	want(c.LM != "", "LM", `""`, "the name of a language-model run")
 	for _, n := range []struct {
 		field        string
