@@ -9,6 +9,7 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"hhrlhf/kernel/headless"
 	"hhrlhf/kernel/setup"
@@ -127,6 +128,15 @@ func (f *modelFlags) bind(fs *flag.FlagSet) {
 	bindRuns(fs, &f.runs)
 	fs.BoolVar(&f.asJSON, "json", false, "print JSON on standard output")
 	fs.BoolVar(&f.force, "force", false, "go on where the memory does not seem to suffice")
+}
+
+// bindSize is -size of the commands that train.
+func bindSize(fs *flag.FlagSet, size *rlhf.Size) {
+	names := make([]string, len(rlhf.Sizes()))
+	for i, s := range rlhf.Sizes() {
+		names[i] = string(s)
+	}
+	fs.StringVar((*string)(size), "size", string(rlhf.Default), strings.Join(names, ", ")+": fills what is left at zero")
 }
 
 func bindRuns(fs *flag.FlagSet, runs *string) {

@@ -33,10 +33,6 @@ var configFlags = []string{"data", "mix", "size", "shape", "from", "steps", "row
 	"accumulate", "checkpointing", "precision", "lr", "warmup", "weight-decay", "seed"}
 
 func trainCommand(s shell) command {
-	sizes := make([]string, len(rlhf.Sizes()))
-	for i, size := range rlhf.Sizes() {
-		sizes[i] = string(size)
-	}
 	return command{
 		name: "lm train", short: "train a language model, or go on with one",
 		long: `
@@ -64,7 +60,7 @@ Rungs of -shape: ` + strings.Join(lm.Sizes(), ", ") + ` (parameters without embe
 			c := &f.cfg
 			fs.StringVar(&f.name, "name", "lm", "`name` of the run")
 			bindRuns(fs, &f.runs)
-			fs.StringVar((*string)(&c.Size), "size", string(rlhf.Default), strings.Join(sizes, ", "))
+			bindSize(fs, &c.Size)
 			fs.StringVar(&c.Rung, "shape", "", "`rung` of the ladder, in place of -size's layers and width")
 			fs.StringVar(&c.From, "from", "", "`model` to start from: a run, smollm2, hub:owner/name or a path")
 			fs.StringVar(&c.Data, "data", "", "what to train on (default synth)")

@@ -55,7 +55,7 @@ func (f *onlineFlags) bind(fs *flag.FlagSet) {
 	c := &f.cfg
 	fs.StringVar(&f.name, "name", "online", "`name` of the loop, with which the names of its runs begin")
 	bindRuns(fs, &f.runs)
-	fs.StringVar((*string)(&c.Size), "size", string(rlhf.Default), "tiny, default or large: fills what is left at zero")
+	bindSize(fs, &c.Size)
 	fs.StringVar(&c.LM, "lm", "", "language-model `run` that everything starts from (required)")
 	fs.IntVar(&c.Rounds, "rounds", 0, "rounds of training and deployment (default 2)")
 	fs.IntVar(&c.Base, "base", 0, "comparisons asked for between answers of the language model")

@@ -77,11 +77,7 @@ func (f *pmTrainFlags) bind(fs *flag.FlagSet) {
 	c := &f.cfg
 	fs.StringVar(&f.name, "name", "pm", "`name` of the run")
 	bindRuns(fs, &f.runs)
-	sizes := make([]string, len(rlhf.Sizes()))
-	for i, size := range rlhf.Sizes() {
-		sizes[i] = string(size)
-	}
-	fs.StringVar((*string)(&c.Size), "size", string(rlhf.Default), strings.Join(sizes, ", ")+": fills what is left at zero")
+	bindSize(fs, &c.Size)
 	fs.StringVar(&c.LM, "lm", "", "`model` whose trunk and tokenizer it takes (required for a new run)")
 	fs.IntVar(&c.Layers, "layers", 0, "blocks of the trunk to use, the first ones; 0 is all")
 	fs.BoolVar(&c.Frozen, "frozen", false, "train the head alone, on activations of the trunk that are computed once")

@@ -70,11 +70,7 @@ func (f *ppoTrainFlags) bind(fs *flag.FlagSet) {
 	c := &f.cfg
 	fs.StringVar(&f.name, "name", "ppo", "`name` of the run")
 	bindRuns(fs, &f.runs)
-	sizes := make([]string, len(rlhf.Sizes()))
-	for i, size := range rlhf.Sizes() {
-		sizes[i] = string(size)
-	}
-	fs.StringVar((*string)(&c.Size), "size", string(rlhf.Default), strings.Join(sizes, ", ")+": fills what is left at zero")
+	bindSize(fs, &c.Size)
 	fs.StringVar(&c.Policy, "policy", "", "`model` that the policy starts from, and stays near to (required for a new run)")
 	fs.StringVar(&c.PM, "pm", "", "`run` of the preference model whose score is the reward (required for a new run)")
 	fs.StringVar(&c.TestPM, "test-pm", "", "`run` of another preference model that scores along, for the eye")
