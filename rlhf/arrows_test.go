@@ -21,9 +21,14 @@ var arrows = map[string][]string{
 	"rlhf/pjrt":                 {},
 	"rlhf/synth":                {"rlhf"},
 	"rlhf/data":                 {"rlhf"},
+	"rlhf/hub":                  {},
 	"rlhf/eval":                 {"rlhf"},
+	"rlhf/tasks":                {"rlhf", "rlhf/eval", "rlhf/synth"}, // drives whatever can be asked
 	"rlhf/memory":               {},
-	"rlhf/models":               {"rlhf/data", "rlhf/pjrt"},
+	"rlhf/sandbox":              {},
+	"rlhf/humaneval":            {"rlhf/sandbox"},
+	"rlhf/watch":                {"rlhf"},
+	"rlhf/models":               {"rlhf/hub", "rlhf/pjrt"},
 	"rlhf/tokenizer":            {"rlhf"},
 	"rlhf/internal/safetensors": {},
 	"rlhf/run":                  {"rlhf", "rlhf/internal/safetensors"},
@@ -37,9 +42,11 @@ var arrows = map[string][]string{
 	"rlhf/pm":                   {"rlhf", "rlhf/data", "rlhf/eval", "rlhf/lm", "rlhf/rl", "rlhf/tokenizer", "rlhf/internal/gx", "rlhf/internal/fit"},
 	"rlhf/distill":              {"rlhf", "rlhf/eval", "rlhf/lm", "rlhf/rl", "rlhf/tokenizer", "rlhf/internal/gx", "rlhf/internal/fit", "rlhf/internal/safetensors"},
 	"rlhf/ppo":                  {"rlhf", "rlhf/lm", "rlhf/memory", "rlhf/rl", "rlhf/sample", "rlhf/tokenizer", "rlhf/internal/gx", "rlhf/internal/fit"}, // not pm: anything that scores will do
+	"rlhf/direct":               {"rlhf", "rlhf/lm", "rlhf/internal/gx", "rlhf/internal/fit"},
 	"rlhf/bench":                {"rlhf", "rlhf/lm", "rlhf/pm", "rlhf/ppo", "rlhf/pretrained", "rlhf/sample", "rlhf/tokenizer", "rlhf/internal/gx"},
-	"rlhf/online":               {"rlhf", "rlhf/eval", "rlhf/run", "rlhf/synth"}, // drives a Lab, whichever it is
-	"rlhf/local": {"rlhf", "rlhf/memory", "rlhf/distill", "rlhf/data", "rlhf/eval", "rlhf/synth", "rlhf/tokenizer", "rlhf/run", "rlhf/lm", "rlhf/pretrained", "rlhf/sample", "rlhf/pm", "rlhf/ppo",
+	"rlhf/online":               {"rlhf", "rlhf/eval", "rlhf/run", "rlhf/synth"},                                                                             // drives a Lab, whichever it is
+	"rlhf/study":                {"rlhf", "rlhf/data", "rlhf/eval", "rlhf/humaneval", "rlhf/online", "rlhf/run", "rlhf/sandbox", "rlhf/synth", "rlhf/tasks"}, // drives a Lab, whichever it is
+	"rlhf/local": {"rlhf", "rlhf/direct", "rlhf/memory", "rlhf/distill", "rlhf/data", "rlhf/eval", "rlhf/synth", "rlhf/tokenizer", "rlhf/run", "rlhf/lm", "rlhf/pretrained", "rlhf/sample", "rlhf/pm", "rlhf/ppo", "rlhf/watch",
 		"rlhf/internal/gx", "rlhf/internal/fit"},
 }
 
@@ -48,15 +55,19 @@ var strangers = []struct{ tree, path, why, except string }{
 	{"rlhf", "github.com/janpfeifer/gonb", "the library knows no notebook", ""},
 	{"rlhf", "gonum.org/v1/plot", "pictures are kernel/show's", ""},
 	{"rlhf", "net/http", "the library opens no sockets", "rlhf/pjrt"}, // which asks whether a download is possible
-	{"rlhf/data", "github.com/gomlx/gomlx", "notebook cells import it", ""},
+	{"rlhf/data", "github.com/gomlx", "notebook cells import it", ""},
 	{"rlhf/eval", "github.com/gomlx", "notebook cells import it", ""},
 	{"rlhf/models", "github.com/gomlx/gomlx", "set-up needs no tensors", ""},
 	{"rlhf/synth", "github.com/gomlx", "notebook cells import it", ""},
+	{"rlhf/tasks", "github.com/gomlx", "notebook cells import it", ""},
 	{"rlhf/tokenizer", "github.com/gomlx", "no tensors are needed", ""},
 	{"rlhf/run", "github.com/gomlx", "no tensors are needed", ""},
 	{"rlhf/online", "github.com/gomlx", "notebook cells import it", ""},
+	{"rlhf/study", "github.com/gomlx", "notebook cells import it", ""},
+	{"rlhf/humaneval", "github.com/gomlx", "notebook cells import it", ""},
 	{"kernel/lab", "github.com/gomlx", "a cell must build in a second", ""},
 	{"kernel/show", "github.com/gomlx", "a cell must build in a second", ""},
+	{"kernel/feedback", "github.com/gomlx", "a cell must build in a second", ""},
 }
 
 // imports reads the files of every package below the module's root, tests left
@@ -136,7 +147,7 @@ func TestArrows(t *testing.T) {
 // the tensor library.
 func TestCellsLinkNoTensors(t *testing.T) {
 	found := imports(t)
-	for _, start := range []string{"kernel/lab", "kernel/show", "rlhf", "rlhf/eval", "rlhf/online", "rlhf/synth"} {
+	for _, start := range []string{"kernel/lab", "kernel/show", "kernel/feedback", "rlhf", "rlhf/eval", "rlhf/humaneval", "rlhf/online", "rlhf/study", "rlhf/synth", "rlhf/tasks"} {
 		seen := map[string]bool{}
 		var visit func(pkg string)
 		visit = func(pkg string) {

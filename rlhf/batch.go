@@ -12,6 +12,9 @@ package rlhf
 type Batch struct {
 	Run  string `json:"run"`
 	Step int    `json:"step"` // the step that this batch will be when updated, from 1
+	// PerPrompt is how many adjacent rows answer one prompt: rows k·PerPrompt to
+	// (k+1)·PerPrompt−1 answer prompt k.
+	PerPrompt int `json:"per_prompt"`
 
 	// Filled by Rollout.
 	Prompts     []string    `json:"prompts"`      // [B] text, ending in "\n\nAssistant:"
@@ -75,7 +78,7 @@ func (b *Batch) Samples(n int) []Sample {
 	var out []Sample
 	for i := range min(n, len(b.Prompts)) {
 		s := Sample{Prompt: b.Prompts[i], Response: b.Responses[i], Tokens: b.Length(i), EOS: b.EOS[i],
-			Score: float64(b.Score[i]), KL: b.RowKL(i)}
+			Score: float64(b.Score[i]), KL: b.RowKL(i), Step: b.Step}
 		if len(b.Gold) > 0 {
 			s.Gold = &b.Gold[i]
 		}

@@ -1,6 +1,11 @@
 package rlhf
 
-import "fmt"
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+)
 
 // A Choice is the responses that a policy wrote to one prompt, with their scores, and
 // which of them is the best: what rejection sampling (paper, section 2.3) makes of a
@@ -28,6 +33,25 @@ func (c Choice) Pick() Sample { return c.Samples[c.Best] }
 // First is the choice between the first k samples: what a call with that k makes.
 func (c Choice) First(k int) Choice {
 	return Choose(c.Prompt, c.Samples[:max(0, min(k, len(c.Samples)))])
+}
+
+// Median is the sample that the paper shows where it compares policies with writers, and
+// in its appendix C: the one of median score among those that are not empty (17 samples,
+// section 6.1). It is a sample that was written, whatever the number: of an even one the
+// lower of the two in the middle (not stated). Of equal scores the order of the seeds
+// decides. ok is false where every sample is empty.
+func (c Choice) Median() (s Sample, ok bool) {
+	var written []Sample
+	for _, s := range c.Samples {
+		if strings.TrimSpace(s.Response) != "" {
+			written = append(written, s)
+		}
+	}
+	if len(written) == 0 {
+		return Sample{}, false
+	}
+	slices.SortStableFunc(written, func(a, b Sample) int { return cmp.Compare(a.Score, b.Score) })
+	return written[(len(written)-1)/2], true
 }
 
 // Picks sets the picks of two calls of PMRun.BestOf side by side, which had the same

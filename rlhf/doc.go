@@ -13,6 +13,7 @@
 //	lm, sample       the decoder and its sampler
 //	rl               the mathematics of PPO and of preference models, on graphs
 //	pm, ppo          preference model (elsewhere: reward model) and RL
+//	direct           policies that learn from comparisons by a loss of one's own
 //	local            the Lab of this process, which ties the stages together
 //	online           the iterated loop over any Lab: deploy, compare, retrain
 //

@@ -27,6 +27,9 @@ type Lab interface {
 	// its name wherever they take a language model's.
 	Distill(name string, c Distill) (LMRun, error)
 	PM(name string, c PM) (PMRun, error)
+	// Direct makes a language model of another and of comparisons, by a loss of the
+	// engine's own: see [Direct].
+	Direct(name string, c Direct) (LMRun, error)
 	PPO(name string, c PPO) (PPORun, error)
 
 	// OpenLM, OpenPM and OpenPPO reopen a run by its name alone.
@@ -39,6 +42,16 @@ type Lab interface {
 	Remove(name string) error
 	// History returns what a run has recorded, read from disk.
 	History(name string) ([]Point, error)
+	// Watch looks on while somebody else drives a run, a cell of another notebook for one.
+	// It yields what the run has recorded, one event a step, and goes on with what
+	// happens, samples, messages and the time left included, as Steps would where the
+	// run is driven. It ends when the run is done, or has stood still for ten seconds; a
+	// Message says so before. Watching takes no device, and neither a slow watcher nor the end
+	// of one is noticed by the training.
+	Watch(name string) iter.Seq2[Event, error]
+	// Written returns the responses that a run's steps have left on disk, oldest first:
+	// of PPO ShownSamples a step, of other runs none. The newest last of them; 0: all.
+	Written(name string, last int) ([]Sample, error)
 	// Status says what the lab is doing; it never waits for training.
 	Status() (Status, error)
 }
@@ -72,6 +85,15 @@ type LMRun interface {
 	// LogP returns log p(response | prompt) of each transcript, in nats, its end
 	// token included. A Prompt that is Assistant alone asks no question.
 	LogP(ts []Transcript) ([]float64, error)
+	// Predict measures how the model would go on from each Prompt to its Response, as
+	// multiple choice and cloze tests ask: Prompt is any text, Response the piece of text
+	// behind it, without an end token. A prompt that is too long for the model, or longer
+	// than [PieceTokens] with its response, loses its beginning.
+	Predict(ts []Transcript) ([]Prediction, error)
+	// Activations returns a vector of the residual stream for every text and layer: a
+	// prompt in the paper's format, which loses its oldest turns where it is too long for
+	// the context, or any other text, which may not be too long.
+	Activations(texts []string, p Probe) (Activations, error)
 	// Evaluate returns the loss on held-out transcripts of the run's own data,
 	// EvaluateOn that on other data (at most rows of it, 0: all), named as in LM.Data.
 	Evaluate() (LMEval, error)
@@ -83,6 +105,9 @@ type PMRun interface {
 	Run
 	// Score returns the model's score of each transcript's response.
 	Score(ts []Transcript) ([]float64, error)
+	// Activations is LMRun.Activations of this model's trunk; every text that is too long
+	// loses its oldest turns.
+	Activations(texts []string, p Probe) (Activations, error)
 	// Evaluate measures the model on the held-out comparisons of the run's own data,
 	// EvaluateOn on other data (at most rows of it, 0: all), named as in PM.Data.
 	// Comparisons of conversations that the model was trained on are left out, and
@@ -101,6 +126,7 @@ type PMRun interface {
 	// call with more are those of a call with k, and so are the first prompts of a longer
 	// list of them (a response could differ where two numbers of the sampler lie within
 	// 1e-6, see package sample). One call with k = 64 therefore serves every smaller k.
+	// A call draws at most 2¹⁸ responses.
 	BestOf(policy string, prompts []string, k int, o Sampling) ([]Choice, error)
 }
 
@@ -114,6 +140,8 @@ type PPORun interface {
 	Shape(b *Batch) error
 	Advantages(b *Batch) error
 	Update(b *Batch) (Point, error)
+	// Written is Lab.Written of this run.
+	Written(last int) ([]Sample, error)
 	// Sample lets the current policy answer.
 	Sample(prompts []string, o Sampling) ([]Sample, error)
 	// Compare lets the initial and the current policy answer the same n held-out
@@ -129,7 +157,7 @@ type PPORun interface {
 // RunInfo describes a run on disk.
 type RunInfo struct {
 	Name    string    `json:"name"`
-	Kind    string    `json:"kind"` // "lm", "distill", "pm" or "ppo"
+	Kind    string    `json:"kind"` // "lm", "distill", "direct", "pm" or "ppo"
 	Dir     string    `json:"dir"`
 	Created time.Time `json:"created"`
 	Step    int       `json:"step"`
@@ -183,7 +211,7 @@ type Event struct {
 	Of      int           `json:"of"`   // where this stretch ends
 	Left    time.Duration `json:"left"` // estimate of the time to Of
 	Point   *Point        `json:"point,omitempty"`
-	Samples []Sample      `json:"samples,omitempty"` // a few, every few steps
+	Samples []Sample      `json:"samples,omitempty"` // of PPO, ShownSamples of the step's responses
 	Message string        `json:"message,omitempty"` // e.g. "compiling the update program", "waiting for tour-lm"
 	Text    string        `json:"text,omitempty"`    // a piece of a response, while one is streamed
 }
@@ -215,6 +243,21 @@ type Guess struct {
 	Logit float64 `json:"logit"` // before the softmax
 }
 
+// PieceTokens is how many tokens a prompt and the piece of text behind it may have where a
+// model predicts it: with examples before a question the prompt is long.
+const PieceTokens = 2048
+
+// A Prediction is how a model takes a piece of text behind a prompt. Where a token
+// straddles the border of the two, it is counted to the piece.
+type Prediction struct {
+	LogP   float64 `json:"logp"`   // Σ log p(token | all before it), nats
+	Tokens int     `json:"tokens"` // of the piece
+	First  int     `json:"first"`  // of them, those that are the model's first choice
+}
+
+// Greedy says whether a model that always takes its first choice writes the piece.
+func (p Prediction) Greedy() bool { return p.Tokens > 0 && p.First == p.Tokens }
+
 // A Sample is one response with what is known of it.
 type Sample struct {
 	Prompt   string  `json:"prompt"`
@@ -224,6 +267,7 @@ type Sample struct {
 	Score    float64 `json:"score"` // of the preference model, 0 if there is none
 	KL       float64 `json:"kl"`    // Σ_t log π − log π₀, nats; 0 if there is no reference
 	Gold     *Gold   `json:"gold,omitempty"`
+	Step     int     `json:"step,omitempty"` // of reinforcement learning that it is from, 0 if of none
 }
 
 // LMEval is a language model's loss on transcripts or text that it was not trained on.
@@ -329,17 +373,4 @@ type Change struct {
 	Before, BeforeSD  float64
 	After, AfterSD    float64
 	BeforeSE, AfterSE float64
-}
-
-// Status is a lab at a glance.
-type Status struct {
-	Backend  string    `json:"backend"` // as GOMLX_BACKEND names it
-	Device   string    `json:"device"`  // the backend's own description
-	Busy     string    `json:"busy"`    // what runs on the device now, "" if idle
-	Waiting  int       `json:"waiting"` // calls in line for the device
-	Since    time.Time `json:"since"`   // start of the process that holds the models
-	RSSBytes int64     `json:"rss_bytes"`
-	Loaded   []string  `json:"loaded"`  // runs whose models are in memory
-	Dir      string    `json:"dir"`     // where the runs are
-	Version  string    `json:"version"` // build of the process that holds the models
 }

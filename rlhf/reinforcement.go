@@ -1,6 +1,9 @@
 package rlhf
 
-import "fmt"
+import (
+	"fmt"
+	"strconv"
+)
 
 // PPO configures reinforcement learning against a preference model (paper,
 // section 4.1 and appendix B.1). What the paper does not state is taken from
@@ -39,6 +42,13 @@ type PPO struct {
 	Epochs int `json:"epochs"`
 	// Planned is the number of steps.
 	Planned int `json:"planned"`
+	// Algorithm names what an engine of one's own puts in the place of PPO's advantages,
+	// of its policy loss, or of both (see ppo.Algorithm). "": PPO.
+	Algorithm string `json:"algorithm,omitempty"`
+	// PerPrompt is how many responses of a batch answer one prompt, for algorithms that
+	// compare them; it must divide Batch, and they stand in adjacent rows. 0: 1 ("exactly
+	// one response per prompt", section 4.1).
+	PerPrompt int `json:"per_prompt,omitempty"`
 
 	// KLCoef is λ_KL (eq. 4.1). Paper: 0.001. 0 means no penalty. With KLTarget it is
 	// where the coefficient starts.
@@ -74,7 +84,8 @@ type PPO struct {
 
 	// Value is "own" (also ""), a transformer of its own that starts from the PM's weights,
 	// head included (Stiennon et al. 2020, section 3.4), or "shared", a head on the
-	// policy's trunk that starts at zero (Ziegler et al. 2019). Not stated.
+	// policy's trunk that starts at zero (Ziegler et al. 2019), or "none" with an Algorithm
+	// that needs none. Not stated.
 	Value string `json:"value,omitempty"`
 	// ValueCoef weighs the value loss of a shared trunk. 0: 0.1 (ibid., code).
 	ValueCoef float64 `json:"value_coef,omitempty"`
@@ -189,6 +200,8 @@ func (c PPO) Validate() error {
 	part := c.Batch / max(c.Minibatches, 1)
 	f.want(c.Accumulate >= 0 && part%max(c.Accumulate, 1) == 0, "Accumulate", c.Accumulate,
 		fmt.Sprintf("a divisor of a minibatch's rows (%d)", part))
+	f.want(c.PerPrompt >= 0 && c.Batch%max(c.PerPrompt, 1) == 0, "PerPrompt", c.PerPrompt,
+		fmt.Sprintf("a divisor of Batch (%d)", c.Batch))
 	f.want(c.Epochs > 0, "Epochs", c.Epochs, "> 0")
 	f.want(c.Planned > 0, "Planned", c.Planned, "> 0")
 	f.want(c.KLCoef >= 0, "KLCoef", c.KLCoef, ">= 0 (a negative one would pay for divergence)")
@@ -199,9 +212,11 @@ func (c PPO) Validate() error {
 	f.want(!c.NormScore || c.PM != "", "NormScore", c.NormScore, "false without a PM whose scores it could standardise")
 	f.want(c.LengthPenalty >= 0, "LengthPenalty", c.LengthPenalty, ">= 0 per token")
 	f.want(c.MissingEOSScore == 0 || c.MissingEOSPenalty == 0, "MissingEOSScore", c.MissingEOSScore, "0 beside MissingEOSPenalty: one of the two")
-	f.oneOf(c.Value, "Value", "", "own", "shared")
+	f.oneOf(c.Value, "Value", "", "own", "shared", "none")
+	f.want(c.Value != "none" || c.Algorithm != "", "Value", strconv.Quote(c.Value), `"own" or "shared", because PPO's advantages need a value function; or name an Algorithm`)
 	f.want(c.ValueCoef >= 0, "ValueCoef", c.ValueCoef, ">= 0")
 	f.want(c.ValueCoef == 0 || c.Value == "shared", "ValueCoef", c.ValueCoef, `0 unless Value = "shared"; a value function of its own has ValueLearningRate`)
+	f.want(c.CriticWarmup == 0 || c.Value != "none", "CriticWarmup", c.CriticWarmup, `0 with Value = "none"`)
 	f.want(c.CriticWarmup == 0 || c.Value != "shared", "CriticWarmup", c.CriticWarmup, `0 with Value = "shared": the trunk that would have to stand still is the value function's too`)
 	f.want(c.ClipRange > 0 && c.ClipRange < 1, "ClipRange", c.ClipRange, "in (0, 1)")
 	f.want(c.Gamma > 0 && c.Gamma <= 1, "Gamma", c.Gamma, "in (0, 1]")

@@ -11,6 +11,7 @@ import (
 
 	"hhrlhf/kernel/engine/wire"
 	"hhrlhf/rlhf"
+	"hhrlhf/rlhf/watch"
 )
 
 // A server holds what the handlers share.
@@ -19,47 +20,72 @@ type server struct {
 	base  context.Context // ends when the engine shuts down
 	lease lease
 
+	watch watch.Hub
+
 	mu    sync.Mutex
 	calls map[string]*call // by id, those that gave one
+	open  map[*call]bool   // all of them
 }
 
-// A call is one request for the device.
+// A call is one request for the device, or one that looks on.
 type call struct {
 	ctx     context.Context // ends with the request, the engine, or DELETE /v1/calls/{id}
 	end     context.CancelCauseFunc
 	waiting atomic.Pointer[string] // behind what it waits
 	job     *job
+	over    chan struct{} // of a device call: closed when it has the device no more, and never will
 }
 
-// begin enters a call into the books. The returned function strikes it out.
+// rests says whether a device call has done with the device, though its handler has not
+// returned yet: there is nothing left to end.
+func (c *call) rests() bool {
+	select {
+	case <-c.over:
+		return true
+	default:
+		return false
+	}
+}
+
+// begin enters a call for the device into the books. The returned function strikes it out.
 func (s *server) begin(r *http.Request, run, what string) (*call, func()) {
+	c, done := s.note(r, run, what)
+	rest := s.watch.Drive(run)
+	return c, func() { rest(); done() }
+}
+
+// note enters any call into the books.
+func (s *server) note(r *http.Request, run, what string) (*call, func()) {
 	ctx, end := context.WithCancelCause(r.Context())
 	stop := context.AfterFunc(s.base, func() { end(errShutdown) })
 	client := r.Header.Get(wire.HeaderClient)
 	if client == "" {
 		client = "an unnamed client"
 	}
-	c := &call{ctx: ctx, end: end, job: &job{run: run, what: what, client: client}}
+	c := &call{ctx: ctx, end: end, job: &job{run: run, what: what, client: client}, over: make(chan struct{})}
 	id := r.Header.Get(wire.HeaderCall)
+	s.mu.Lock()
+	s.open[c] = true
 	if id != "" {
-		s.mu.Lock()
 		s.calls[id] = c
-		s.mu.Unlock()
 	}
+	s.mu.Unlock()
 	return c, func() {
 		stop()
 		end(nil)
+		s.mu.Lock()
+		delete(s.open, c)
 		if id != "" {
-			s.mu.Lock()
 			delete(s.calls, id)
-			s.mu.Unlock()
 		}
+		s.mu.Unlock()
 	}
 }
 
 // onDevice runs f with the lease. waiting, if any, hears what the call waits for.
 // A panic in f becomes an error.
 func (s *server) onDevice(c *call, waiting func(string), f func(rlhf.Lab) error) error {
+	defer close(c.over)
 	err := s.lease.acquire(c.ctx, c.job, func(behind string) {
 		c.waiting.Store(&behind)
 		if waiting != nil && behind != "" {
@@ -115,6 +141,10 @@ func (s *server) explain(c *call, err error, step, of int) error {
 	if cause == errShutdown {
 		return &wire.Error{Kind: wire.KindShutdown, Step: step, Of: of, Message: fmt.Sprintf(
 			"%s of %s stopped %s: the engine is shutting down; the run is kept", c.job.what, c.job.run, at)}
+	}
+	if cause == errStopped {
+		return &wire.Error{Kind: wire.KindInterrupted, Step: step, Of: of, Message: fmt.Sprintf(
+			"%s of %s was stopped from elsewhere (rlhf stop) %s; the run is kept: run the cell again to go on", c.job.what, c.job.run, at)}
 	}
 	return &wire.Error{Kind: wire.KindInterrupted, Step: step, Of: of, Message: fmt.Sprintf(
 		"%s of %s interrupted %s; the run is kept: run the cell again to go on", c.job.what, c.job.run, at)}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"time"
 
+	"hhrlhf/kernel/engine/socket"
 	"hhrlhf/kernel/engine/wire"
 	"hhrlhf/rlhf"
 )
@@ -20,6 +21,10 @@ type Options struct {
 	Socket string
 	// Lab is what is served.
 	Lab rlhf.Lab
+	// Name is what people call the engine, in rlhf ps and lab.At. "": no name.
+	Name string
+	// LogFile is the path of the log, for rlhf logs. "": standard error, wherever that leads.
+	LogFile string
 	// Version names this build in replies and errors. "": wire.Version.
 	Version string
 	// Log receives what goes wrong. nil: nothing is logged.
@@ -31,11 +36,15 @@ type Options struct {
 	// MaxBody bounds a request's body in bytes. 0: 256 MiB, which a batch of
 	// 4096 responses of 512 tokens fits.
 	MaxBody int64
+	// Still is how long a run may stand still before those who watch it are told that
+	// it does. 0: 10 s.
+	Still time.Duration
 }
 
 var (
 	errShutdown    = errors.New("the engine is shutting down")
 	errInterrupted = errors.New("interrupted")
+	errStopped     = errors.New("stopped")
 )
 
 // Serve serves o.Lab until ctx ends; then it lets the step in progress finish,
@@ -57,7 +66,10 @@ func Serve(ctx context.Context, o Options) error {
 	if o.MaxBody == 0 {
 		o.MaxBody = 256 << 20
 	}
-	l, err := listen(o.Socket)
+	if o.Still == 0 {
+		o.Still = 10 * time.Second
+	}
+	l, err := socket.Listen(o.Socket, socket.About{Name: o.Name, Log: o.LogFile, Version: o.Version})
 	if err != nil {
 		return err
 	}
@@ -65,10 +77,11 @@ func Serve(ctx context.Context, o Options) error {
 
 	base, end := context.WithCancelCause(context.Background())
 	defer end(nil)
-	s := &server{o: o, base: base, calls: map[string]*call{}}
+	s := &server{o: o, base: base, calls: map[string]*call{}, open: map[*call]bool{}}
 	srv := &http.Server{
 		Handler:           s.handler(),
 		ReadHeaderTimeout: 10 * time.Second,
+		ConnContext:       withPeer,
 		ErrorLog:          slog.NewLogLogger(o.Log.Handler(), slog.LevelWarn),
 	}
 	served := make(chan error, 1)

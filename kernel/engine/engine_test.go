@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"math"
@@ -135,6 +136,8 @@ func TestBadRequests(t *testing.T) {
 		{"dots", "POST", "/v1/ppo/%2E%2E", ppoConfig, 422, wire.KindLab, `run name ".."`},
 		{"unknown run", "GET", "/v1/runs/p", "", 404, wire.KindNotFound, `no run "p"`},
 		{"unknown run's history", "GET", "/v1/runs/p/history", "", 422, wire.KindLab, `no run "p"`},
+		{"unknown run's samples", "GET", "/v1/runs/p/written?last=3", "", 422, wire.KindLab, `no run "p"`},
+		{"samples, how many", "GET", "/v1/runs/p/written?last=few", "", 400, wire.KindInvalid, `last = "few"`},
 		{"unknown run's phase", "POST", "/v1/ppo/p/rollout", "", 422, wire.KindLab, `no run "p"`},
 		{"unknown call id", "DELETE", "/v1/calls/1", "", 404, wire.KindNotFound, `no call "1"`},
 	} {
@@ -287,6 +290,36 @@ func TestShutdown(t *testing.T) {
 	}
 	if e := <-waiter; e.Kind != wire.KindShutdown {
 		t.Errorf("who waited got %+v", e)
+	}
+}
+
+// Somebody who watches and does not read, a cell stopped in a debugger for one, keeps
+// neither the training nor the shutdown.
+func TestStuckWatcher(t *testing.T) {
+	lab, err := enginetest.New(enginetest.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	socket := filepath.Join(shortDir(t), "s")
+	stop := serve(t, engine.Options{Socket: socket, Lab: lab})
+	c := newClient(t, socket)
+	c.ok("POST", "/v1/ppo/p", ppoConfig, nil)
+	watch := c.call("GET", "/v1/runs/p/watch", "")
+	const n = 5000 // far more than a socket's buffer holds
+	resp := c.call("POST", "/v1/ppo/p/steps", fmt.Sprintf(`{"n":%d}`, n))
+	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+		t.Fatal(err)
+	}
+	if runs, _ := lab.Runs(); runs[0].Step != n {
+		t.Errorf("the run is at step %d", runs[0].Step)
+	}
+	start := time.Now()
+	stop()
+	if took := time.Since(start); took > 10*time.Second {
+		t.Errorf("the shutdown took %v", took)
+	}
+	if text, err := io.ReadAll(watch.Body); err == nil && strings.Count(string(text), "\n") >= n {
+		t.Error("all was sent: the test shows nothing")
 	}
 }
 

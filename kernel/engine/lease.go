@@ -6,6 +6,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"hhrlhf/rlhf"
 )
 
 // A lease is the right to use the device, which one job has at a time. The
@@ -20,7 +22,10 @@ type lease struct {
 type job struct {
 	run, what, client string
 	granted           chan struct{} // closed once the job has the lease
-	step, of          int           // of a stretch of steps; guarded by lease.mu
+	// Guarded by lease.mu:
+	step, of int           // of a stretch of steps
+	left     time.Duration // to its end, as it was estimated last
+	since    time.Time     // when it got in line, or the lease
 }
 
 // String says what the job is at: "tour-ppo is at step 37/200 (pid 123)". The
@@ -41,6 +46,7 @@ func (l *lease) acquire(ctx context.Context, j *job, waiting func(behind string)
 		return err
 	}
 	l.mu.Lock()
+	j.since = time.Now()
 	if l.holder == nil {
 		l.holder = j
 		l.mu.Unlock()
@@ -81,6 +87,7 @@ func (l *lease) next() {
 	l.holder = nil
 	if len(l.line) > 0 {
 		l.holder, l.line = l.line[0], l.line[1:]
+		l.holder.since = time.Now()
 		close(l.holder.granted)
 	}
 }
@@ -97,10 +104,36 @@ func (l *lease) leave(j *job) {
 }
 
 // progress notes how far the job is.
-func (l *lease) progress(j *job, step, of int) {
+func (l *lease) progress(j *job, step, of int, left time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	j.step, j.of = step, of
+	j.step, j.of, j.left = step, of, left
+}
+
+// describe says how far a job is.
+func (l *lease) describe(j *job) rlhf.Job {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return j.noun()
+}
+
+// noun is the job as it is told. The caller holds the lease's lock.
+func (j *job) noun() rlhf.Job {
+	return rlhf.Job{Run: j.run, What: j.what, Client: j.client, Step: j.step, Of: j.of, Left: j.left, Since: j.since}
+}
+
+// jobs returns the job that has the device, nil if none, and those in line.
+func (l *lease) jobs() (holder *rlhf.Job, line []rlhf.Job) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.holder != nil {
+		j := l.holder.noun()
+		holder = &j
+	}
+	for _, j := range l.line {
+		line = append(line, j.noun())
+	}
+	return holder, line
 }
 
 // busy says what runs now, "" if nothing does.
@@ -111,11 +144,4 @@ func (l *lease) busy() string {
 		return ""
 	}
 	return l.holder.String()
-}
-
-// waiting returns the number of jobs in line.
-func (l *lease) waiting() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return len(l.line)
 }

@@ -161,7 +161,7 @@ func TestDialAsAnotherUser(t *testing.T) {
 		out, err := cmd.CombinedOutput()
 		return string(out), err
 	}
-	if out, err := dial(nil); err != nil {
+	if out, err := dial(nil); err != nil || !strings.Contains(out, " 200 OK") {
 		t.Fatalf("as ourselves: %v: %s", err, out)
 	}
 	nobody := &syscall.Credential{Uid: 65534, Gid: 65534}
@@ -175,6 +175,13 @@ func TestDialAsAnotherUser(t *testing.T) {
 	}
 	if out, err := dial(nobody); err == nil || !strings.Contains(out, "permission denied") {
 		t.Errorf("as another user, the folder open: %v: %s", err, out)
+	}
+	// And with both open the engine itself refuses.
+	if err := os.Chmod(socket, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := dial(nobody); err != nil || !strings.Contains(out, " 403 ") || !strings.Contains(out, "it serves user 0 only, and the caller is user 65534") {
+		t.Errorf("as another user, all open: %v: %s", err, out)
 	}
 }
 

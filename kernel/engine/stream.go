@@ -46,8 +46,8 @@ func writing(pieces iter.Seq2[string, error]) (stretch, error) {
 }
 
 // stream handles a call that answers with one event a line.
-func stream[Q any, R rlhf.Run](s *server, kind, what string, open func(rlhf.Lab, string) (R, error), ask func(R, Q) (stretch, error)) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
+func stream[Q any, R rlhf.Run](s *server, kind, what string, open func(rlhf.Lab, string) (R, error), ask func(R, Q) (stretch, error)) served {
+	return served{func(w http.ResponseWriter, r *http.Request) {
 		q, err := decode[Q](r, s.o.MaxBody)
 		if err != nil {
 			s.fail(w, err)
@@ -59,7 +59,8 @@ func stream[Q any, R rlhf.Run](s *server, kind, what string, open func(rlhf.Lab,
 		out := newLines(w)
 		defer out.close()
 		waiting := func(behind string) {
-			out.send(wire.EventLine(rlhf.Event{Run: name, Kind: kind, Message: "waiting: " + behind}))
+			ev := rlhf.Event{Run: name, Kind: kind, Message: "waiting: " + behind}
+			out.send(wire.EventLine(ev))
 		}
 		err = s.onDevice(c, waiting, func(l rlhf.Lab) error {
 			opened, err := open(l, name)
@@ -77,19 +78,24 @@ func stream[Q any, R rlhf.Run](s *server, kind, what string, open func(rlhf.Lab,
 			last.Err = wireError(err)
 		}
 		out.send(last)
-	}
+	}, typeOf[Q](), typeOf[wire.Line]()}
 }
 
 // forward sends the events of a stretch from step to of, until the call ends.
 func (s *server) forward(c *call, out *lines, events iter.Seq2[rlhf.Event, error], step, of int) error {
-	s.lease.progress(c.job, step, of)
+	s.lease.progress(c.job, step, of, 0)
 	for ev, err := range events {
 		if err != nil {
-			return s.explain(c, err, step, of)
+			err = s.explain(c, err, step, of)
+			s.watch.Tell(rlhf.Event{Run: c.job.run, Kind: ev.Kind, Step: step, Of: of, Message: "stopped: " + err.Error()})
+			return err
 		}
 		if ev.Point != nil {
 			step = ev.Step
-			s.lease.progress(c.job, step, of)
+			s.lease.progress(c.job, step, of, ev.Left)
+		}
+		if ev.Text == "" {
+			s.watch.Tell(ev)
 		}
 		line := wire.EventLine(ev)
 		if err := wire.CheckFinite(line); err != nil {

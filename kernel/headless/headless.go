@@ -24,6 +24,7 @@ import (
 	"syscall"
 	"time"
 
+	"hhrlhf/kernel/engine/socket"
 	"hhrlhf/kernel/setup"
 )
 
@@ -116,7 +117,8 @@ func Run(ctx context.Context, notebook string, o Options) error {
 		}
 	}
 	cmd := exec.CommandContext(ctx, o.Dirs.Python(), "-c", script, notebook, out, o.Kernel)
-	cmd.Env = setup.JupyterEnv(o.Dirs, os.Environ())
+	// As Jupyter's server does, so that rlhf ps can say which notebook this is.
+	cmd.Env = append(setup.JupyterEnv(o.Dirs, os.Environ()), socket.NotebookEnv+"="+notebook)
 	if o.Size != "" {
 		cmd.Env = append(cmd.Env, SizeEnv+"="+o.Size)
 	}

@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"hhrlhf/kernel/engine/socket"
 	"hhrlhf/kernel/engine/wire"
 	"hhrlhf/rlhf"
 )
@@ -124,7 +125,7 @@ func (c *call) send(method, path string, body any) (*reply, error) {
 	header := map[string]string{
 		wire.HeaderProtocol: wire.ProtocolID(),
 		wire.HeaderVersion:  wire.Version(),
-		wire.HeaderClient:   fmt.Sprintf("pid %d", os.Getpid()),
+		wire.HeaderClient:   client(),
 		wire.HeaderCall:     c.id,
 	}
 	start := time.Now()
@@ -138,7 +139,7 @@ func (c *call) send(method, path string, body any) (*reply, error) {
 			return nil, c.ended(context.Cause(c.ctx))
 		case !starting(err) || c.s.o.Socket == "":
 			var op *net.OpError
-			if errors.As(err, &op) && op.Op == "dial" {
+			if errors.As(err, &op) && op.Op == "dial" || errors.Is(err, socket.ErrUnsafe) || c.s.o.Socket == "" {
 				return nil, c.s.noEngine(err, 0)
 			}
 			return nil, c.s.died(c.what, err)
@@ -156,6 +157,15 @@ func (c *call) send(method, path string, body any) (*reply, error) {
 	}
 }
 
+// client says who calls, for people: "pid 123", in a notebook "pid 123 of 09_ppo_run".
+func client() string {
+	text := fmt.Sprintf("pid %d", os.Getpid())
+	if name := socket.Notebook(); name != "" {
+		text += " of " + name
+	}
+	return text
+}
+
 // starting says whether err is what one sees before an engine listens. Nothing
 // was sent then, so the call can be made again.
 func starting(err error) bool {
@@ -165,9 +175,9 @@ func starting(err error) bool {
 // check returns the reply, or the error that it is.
 func (c *call) check(resp *reply) (*reply, error) {
 	theirs := resp.header.Get(wire.HeaderProtocol)
-	if err := wire.CheckProtocol(theirs, resp.header.Get(wire.HeaderVersion), wire.ProtocolID()); err != nil {
+	if theirs != wire.ProtocolID() {
 		resp.close()
-		return nil, fmt.Errorf("lab: %w", err)
+		return nil, fmt.Errorf("lab: %w", c.differ(theirs, resp.header.Get(wire.HeaderVersion)))
 	}
 	if resp.status == statusOK {
 		return resp, nil
@@ -184,10 +194,27 @@ func (c *call) check(resp *reply) (*reply, error) {
 	return nil, c.remote(e)
 }
 
+// differ explains that the engine was built from another protocol. What it consists
+// of is asked; an engine that is too old to say leaves that out.
+func (c *call) differ(id, version string) error {
+	engine := wire.End{ID: id, Version: version}
+	if resp, err := c.s.roundTrip(c.conn, "GET", "/v1/version", nil, nil); err == nil {
+		var hello wire.Hello
+		if json.NewDecoder(io.LimitReader(resp.body, 1<<20)).Decode(&hello) == nil {
+			engine.Shape = hello.Shape
+		}
+		resp.close()
+	}
+	return wire.CheckProtocol(engine, wire.Here())
+}
+
 // remote returns the engine's error as the caller should see it.
 func (c *call) remote(e *Error) error {
 	if e.Kind == wire.KindInterrupted {
 		return &endedError{text: e.Message, engine: e, cause: c.cause()}
+	}
+	if e.Kind == wire.KindShutdown && !c.s.owned() {
+		return fmt.Errorf("%w. It is not this kernel's own engine: %s", e, elsewhere)
 	}
 	return e
 }
@@ -254,11 +281,11 @@ func (c *call) announce() {
 }
 
 // events makes a call whose reply is a stream.
-func (s *Session) events(what, path string, body any) iter.Seq2[rlhf.Event, error] {
+func (s *Session) events(what, method, path string, body any) iter.Seq2[rlhf.Event, error] {
 	return func(yield func(rlhf.Event, error) bool) {
 		c := s.begin(what)
 		defer c.end()
-		resp, err := c.send("POST", path, body)
+		resp, err := c.send(method, path, body)
 		if err != nil {
 			yield(rlhf.Event{}, err)
 			return

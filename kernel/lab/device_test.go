@@ -17,6 +17,8 @@ import (
 	"hhrlhf/rlhf"
 )
 
+// The device serves one call at a time in the order of arrival, and reads don't
+// wait for it.
 func TestFirstComeFirstServed(t *testing.T) {
 	gate := make(chan struct{}) // keeps the device in the middle of a step
 	fake, a, socket := start(t, enginetest.Options{Hook: func(method, run string) error {
@@ -112,6 +114,7 @@ func TestFirstComeFirstServed(t *testing.T) {
 	}
 }
 
+// A cell that waits for the device says so.
 func TestWaitingIsTold(t *testing.T) {
 	gate := make(chan struct{})
 	_, s, socket := start(t, enginetest.Options{Hook: func(method, run string) error {
@@ -146,6 +149,7 @@ func TestWaitingIsTold(t *testing.T) {
 	}
 }
 
+// Who waits in line can leave it.
 func TestLeaveTheLine(t *testing.T) {
 	fake, s, _ := start(t, enginetest.Options{Step: 20 * time.Millisecond})
 	first, second := ppo(t, s, "first"), ppo(t, s, "second")
@@ -182,6 +186,7 @@ func TestLeaveTheLine(t *testing.T) {
 	}
 }
 
+// A loop whose body is slow keeps neither the training nor the next in line.
 func TestSlowReader(t *testing.T) {
 	fake, s, _ := start(t, enginetest.Options{})
 	run := ppo(t, s, "p")

@@ -20,6 +20,23 @@
 // the cell again goes on. Breaking off the loop over Steps or Train waits until
 // the step in progress is done.
 //
+// # Two notebooks, one engine
+//
+// A cell uses the engine of another notebook, or one that was started by hand, by its
+// name (rlhf ps lists them), its process id or the path of its socket:
+//
+//	var s = lab.At("09_ppo_run")
+//
+// or every notebook of a JupyterLab does: rlhf lab -engine NAME. Calls for the device take
+// turns, reads never wait, and the engine ends with the kernel that started it, which the other's calls
+// then say. Looking on while another cell trains, here or there:
+//
+//	show.Live(s.Watch("ppo-1"))            // what it has done, then what it does
+//	show.Status(lab.Must(s.Status()))      // who has the device, who waits
+//
+// An interrupt ends the watching and not the training; [Session.Stop] and rlhf stop end
+// the training, at a step boundary.
+//
 // # What differs from the lab of a process
 //
 // Training does not wait for the loop that reads its events: while the loop's

@@ -2,8 +2,10 @@ package lab_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -19,6 +21,8 @@ import (
 	"hhrlhf/rlhf"
 )
 
+// Ending the context stops training at a step boundary; the error says where,
+// and the next call goes on from there.
 func TestInterrupt(t *testing.T) {
 	fake, s, _ := start(t, enginetest.Options{Step: 30 * time.Millisecond})
 	ppo(t, s, "p")
@@ -67,6 +71,7 @@ func TestInterrupt(t *testing.T) {
 	}
 }
 
+// Breaking off the loop waits for the step in progress.
 func TestBreak(t *testing.T) {
 	fake, s, _ := start(t, enginetest.Options{Step: 30 * time.Millisecond})
 	run := ppo(t, s, "p")
@@ -106,27 +111,41 @@ func TestDeadline(t *testing.T) {
 	}
 }
 
-func TestProtocolMismatch(t *testing.T) {
-	socket := filepath.Join(shortDir(t), "s")
+// listen listens as an engine does, but serves nothing.
+func listen(t *testing.T, socket string) net.Listener {
+	t.Helper()
 	l, err := net.Listen("unix", socket)
 	if err != nil {
 		t.Fatal(err)
 	}
+	if err := os.Chmod(socket, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+func TestProtocolMismatch(t *testing.T) {
+	socket := filepath.Join(shortDir(t), "s")
+	l := listen(t, socket)
 	srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set(wire.HeaderProtocol, "1.00000000")
 		w.Header().Set(wire.HeaderVersion, "abc123")
-		w.Write([]byte("{}"))
+		shape := maps.Clone(wire.Shape())
+		delete(shape, "rlhf.PPO.KLCoef")
+		json.NewEncoder(w).Encode(wire.Hello{Shape: shape})
 	})}
 	go srv.Serve(l)
 	defer srv.Close()
 	s := lab.Open(lab.Options{Socket: socket})
-	_, err = s.Status()
+	_, err := s.Status()
 	var e *lab.Error
-	if !errors.As(err, &e) || e.Kind != wire.KindProtocol || !strings.Contains(err.Error(), "the engine is older than this cell") || !strings.Contains(err.Error(), "abc123") {
+	if !errors.As(err, &e) || e.Kind != wire.KindProtocol || !strings.Contains(err.Error(), "the engine is older than this cell") || !strings.Contains(err.Error(), "abc123") ||
+		!strings.Contains(err.Error(), "only the cell has rlhf.PPO.KLCoef") {
 		t.Errorf("got %v", err)
 	}
 }
 
+// The first call waits for an engine that is starting.
 func TestWaitsForTheEngine(t *testing.T) {
 	fake := must[*enginetest.Lab](t)(enginetest.New(enginetest.Options{}))
 	socket := filepath.Join(shortDir(t), "s")
@@ -179,27 +198,28 @@ func TestNoEngine(t *testing.T) {
 	}
 }
 
+// runOf returns a handle without asking anybody whether the run exists.
 func runOf(s *lab.Session) rlhf.PPORun {
 	run, _ := s.OpenPPO("p")
 	return run
 }
 
+// An interrupt ends a call even if the engine is frozen, before GoNB loses its
+// patience with the cell after 5 s.
 func TestFrozenEngine(t *testing.T) {
 	socket := filepath.Join(shortDir(t), "s")
-	l, err := net.Listen("unix", socket) // accepts nothing, answers nothing
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := listen(t, socket) // accepts nothing, answers nothing
 	defer l.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	start := time.Now()
-	_, err = lab.Open(lab.Options{Socket: socket}).With(ctx).Status()
+	_, err := lab.Open(lab.Options{Socket: socket}).With(ctx).Status()
 	if took := time.Since(start); !errors.Is(err, context.DeadlineExceeded) || took > 4800*time.Millisecond {
 		t.Errorf("after %v: %v", took, err)
 	}
 }
 
+// The engine may answer before it has read all that is sent to it.
 func TestTooLarge(t *testing.T) {
 	socket := filepath.Join(shortDir(t), "s")
 	fake := must[*enginetest.Lab](t)(enginetest.New(enginetest.Options{}))
@@ -218,12 +238,10 @@ func TestTooLarge(t *testing.T) {
 	}
 }
 
+// Something else than an engine may listen.
 func TestNotAnEngine(t *testing.T) {
 	socket := filepath.Join(shortDir(t), "s")
-	l, err := net.Listen("unix", socket)
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := listen(t, socket)
 	defer l.Close()
 	go func() {
 		for {
@@ -237,5 +255,38 @@ func TestNotAnEngine(t *testing.T) {
 	}()
 	if _, err := lab.Open(lab.Options{Socket: socket}).Status(); err == nil || !strings.Contains(err.Error(), "not an engine") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// A socket that others can reach is not used, and the error has the cure.
+func TestUnsafeSocket(t *testing.T) {
+	_, s, socket := start(t, enginetest.Options{})
+	if err := os.Chmod(socket, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Status(); !errors.Is(err, lab.ErrNoEngine) || !strings.Contains(err.Error(), "chmod 600 "+socket) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// At finds an engine by its name, and says what there is instead.
+func TestAt(t *testing.T) {
+	dir := shortDir(t)
+	name := filepath.Base(dir)
+	fake := must[*enginetest.Lab](t)(enginetest.New(enginetest.Options{}))
+	serveWith(t, engine.Options{Lab: fake, Socket: filepath.Join(dir, "s"), Name: name})
+	for _, by := range []string{name, filepath.Join(dir, "s")} {
+		if st, err := lab.At(by).Status(); err != nil || st.Name != name {
+			t.Errorf("by %s: %+v, %v", by, st, err)
+		}
+	}
+	_, err := lab.At("no-" + name).Status()
+	if !errors.Is(err, lab.ErrNoEngine) || !strings.Contains(err.Error(), fmt.Sprintf(`there is no engine "no-%s"`, name)) || !strings.Contains(err.Error(), "rlhf ps") {
+		t.Errorf("unknown: %v", err)
+	}
+	for _, err := range lab.At("no-" + name).Watch("p") {
+		if !errors.Is(err, lab.ErrNoEngine) {
+			t.Errorf("a stream: %v", err)
+		}
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"net/textproto"
 	"strconv"
 	"strings"
+
+	"hhrlhf/kernel/engine/socket"
 )
 
 // A reply is the engine's answer to one request. Its body ends where the
@@ -27,7 +29,7 @@ type reply struct {
 // net/http would bring TLS and HTTP/2 along, whose linking doubles the time that
 // every cell takes to build.
 func (s *Session) roundTrip(ctx context.Context, method, path string, header map[string]string, body []byte) (_ *reply, err error) {
-	conn, err := new(net.Dialer).DialContext(ctx, "unix", s.o.Socket)
+	conn, err := socket.Dial(ctx, s.o.Socket)
 	if err != nil {
 		return nil, err
 	}

@@ -7,8 +7,10 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -19,9 +21,7 @@ import (
 )
 
 // shortDir is t.TempDir without the test's name, which could make a socket's
-
 // path too long.
-
 func shortDir(t testing.TB) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "lab")
@@ -33,7 +33,6 @@ func shortDir(t testing.TB) string {
 }
 
 // start serves an arithmetic lab and returns it with a session.
-
 func start(t testing.TB, o enginetest.Options) (*enginetest.Lab, *lab.Session, string) {
 	t.Helper()
 	fake, err := enginetest.New(o)
@@ -41,7 +40,7 @@ func start(t testing.TB, o enginetest.Options) (*enginetest.Lab, *lab.Session, s
 		t.Fatal(err)
 	}
 	socket := filepath.Join(shortDir(t), "s")
-	serve(t, fake, socket)
+	serveWith(t, engine.Options{Lab: fake, Socket: socket, Still: o.Still})
 	return fake, lab.Open(lab.Options{Socket: socket}), socket
 }
 
@@ -77,14 +76,12 @@ func must[T any](t testing.TB) func(v T, err error) T {
 }
 
 // ppo makes a run called name.
-
 func ppo(t testing.TB, l rlhf.Lab, name string) rlhf.PPORun {
 	t.Helper()
 	return must[rlhf.PPORun](t)(l.PPO(name, rlhf.PPO{Policy: "lm", PM: "pm"}))
 }
 
 // exercise calls every method of a lab and returns all that it returns.
-
 func exercise(l rlhf.Lab) []any {
 	var out []any
 	note := func(v any, err error) {
@@ -119,6 +116,10 @@ func exercise(l rlhf.Lab) []any {
 		}
 	}
 	note(lmRun.LogP([]rlhf.Transcript{{Prompt: prompt, Response: " Yes."}, {Prompt: prompt, Response: " No, not at all."}}))
+	note(lmRun.Predict([]rlhf.Transcript{{Prompt: "one", Response: " two three"}}))
+	note(lmRun.Activations(slices.Repeat([]string{prompt, "é"}, rlhf.ProbedAtOnce), rlhf.Probe{Layers: []int{0, 2}})) // in two parts
+	note(lmRun.Activations([]string{prompt}, rlhf.Probe{Layers: []int{1}, Pool: rlhf.MeanToken}))
+	note(lmRun.Activations(nil, rlhf.Probe{}))
 	written("stream", lmRun.Stream("one two three", rlhf.Sampling{TopK: 3}))
 	written("chat", lmRun.Chat([]rlhf.Turn{{Text: "hello there"}}, rlhf.Sampling{TopP: 0.5}))
 	written("chat about nothing", lmRun.Chat(nil, rlhf.Sampling{}))
@@ -135,11 +136,19 @@ func exercise(l rlhf.Lab) []any {
 	_, err = l.Distill("kind-2", rlhf.Distill{Top: -1}) // several faults at once
 	note(nil, err)
 
+	direct, err := l.Direct("kind-3", rlhf.Direct{LM: "words", Loss: "dpo"})
+	note(nil, err)
+	note(direct.Info())
+	stretch("direct steps", direct.Steps(2))
+	_, err = l.Direct("kind-4", rlhf.Direct{Beta: -1})
+	note(nil, err)
+
 	pmRun, err := l.PM("judge", rlhf.PM{LM: "words"})
 	note(nil, err)
 	note(pmRun.Info())
 	stretch("pm steps", pmRun.Steps(2))
 	note(pmRun.Score([]rlhf.Transcript{{Prompt: prompt, Response: " Yes."}, {Prompt: prompt, Response: " No, not at all."}}))
+	note(pmRun.Activations([]string{prompt, "two"}, rlhf.Probe{Layers: []int{1}}))
 	note(pmRun.Evaluate())
 	note(pmRun.EvaluateOn("other.jsonl", 7))
 	note(pmRun.EvaluateOn("", 0))
@@ -191,7 +200,18 @@ func exercise(l rlhf.Lab) []any {
 	note(l.Runs())
 	note(l.History("judge"))
 	note(l.History("nobody"))
-	note(l.Status())
+	note(l.Written("p-1", 3))
+	note(l.Written("p-1", 0))
+	note(l.Written("judge", 0))
+	note(l.Written("p-1", -1))
+	note(l.Written("nobody", 1))
+	note(ppoRun.Written(5))
+	stretch("watching what is done", l.Watch("words"))
+	stretch("watching what stands still", l.Watch("p-1"))
+	stretch("watching nobody", l.Watch("nobody"))
+	st, err := l.Status()
+	st.Socket, st.RSSBytes = "", 0
+	note(st, err)
 	note(nil, l.Remove("judge"))
 	note(nil, l.Remove("judge"))
 	note(l.Runs())
@@ -200,13 +220,12 @@ func exercise(l rlhf.Lab) []any {
 }
 
 // Whatever the lab of the process returns, the session returns: numbers bit for
-
 // bit, errors word for word.
-
 func TestSameAsInProcess(t *testing.T) {
-	local := must[*enginetest.Lab](t)(enginetest.New(enginetest.Options{}))
+	o := enginetest.Options{Still: 50 * time.Millisecond}
+	local := must[*enginetest.Lab](t)(enginetest.New(o))
 	want := exercise(local)
-	fake, s, _ := start(t, enginetest.Options{})
+	fake, s, _ := start(t, o)
 	got := exercise(s)
 	// A handle of a removed run still works in the fake; by name it can't.
 	last := got[len(got)-1]
@@ -230,7 +249,6 @@ func TestSameAsInProcess(t *testing.T) {
 }
 
 // A batch comes back bit for bit, whatever the cell has put in it.
-
 func TestBatchBits(t *testing.T) {
 	_, s, _ := start(t, enginetest.Options{})
 	run := ppo(t, s, "p")
@@ -304,34 +322,6 @@ func TestBatchRefused(t *testing.T) {
 	}
 }
 
-// Ending the context stops training at a step boundary; the error says where,
-
-// and the next call goes on from there.
-
-// Breaking off the loop waits for the step in progress.
-
-// The device serves one call at a time in the order of arrival, and reads don't
-
-// wait for it.
-
-// A cell that waits for the device says so.
-
-// Who waits in line can leave it.
-
-// A loop whose body is slow keeps neither the training nor the next in line.
-
-// The first call waits for an engine that is starting.
-
-// runOf returns a handle without asking anybody whether the run exists.
-
-// An interrupt ends a call even if the engine is frozen, before GoNB loses its
-
-// patience with the cell after 5 s.
-
-// The engine may answer before it has read all that is sent to it.
-
-// Something else than an engine may listen.
-
 func TestSize(t *testing.T) {
 	t.Setenv("RLHF_SIZE", "")
 	if got := lab.Size(); got != rlhf.Default {
@@ -342,9 +332,3 @@ func TestSize(t *testing.T) {
 		t.Errorf("tiny: %q", got)
 	}
 }
-
-// Attaching must not fail, and costs next to nothing.
-
-// A read over the socket, connection included.
-
-// One phase with a batch of the size of a GPU's: 128 responses of 128 tokens.

@@ -47,6 +47,15 @@ func child(role string) {
 			lab.Check(err)
 			fmt.Println("step", ev.Step)
 		}
+	case "far":
+		lab.Check(far())
+	case "near":
+		lab.Check(near())
+	case "watch":
+		for ev, err := range s.Watch("p") {
+			lab.Check(err)
+			fmt.Println("step", ev.Step)
+		}
 	case "rollout":
 		run := lab.Must(s.OpenPPO("second"))
 		lab.Must(run.Rollout())

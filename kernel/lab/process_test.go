@@ -21,12 +21,19 @@ import (
 // A process is this test binary in another role.
 type process struct {
 	*exec.Cmd
+	in  io.Writer
 	out *bufio.Reader
 	err *bytes.Buffer
 }
 
 // spawn starts a child; it is killed when the test ends.
 func spawn(t *testing.T, role string, env ...string) *process {
+	t.Helper()
+	return spawnIn(t, nil, role, env...)
+}
+
+// spawnIn starts a child in namespaces of its own.
+func spawnIn(t *testing.T, attr *syscall.SysProcAttr, role string, env ...string) *process {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
@@ -35,6 +42,12 @@ func spawn(t *testing.T, role string, env ...string) *process {
 	p := &process{Cmd: exec.Command(self), err: new(bytes.Buffer)}
 	p.Env = append(os.Environ(), append(env, "LAB_TEST_CHILD="+role)...)
 	p.Stderr = p.err
+	p.SysProcAttr = attr
+	in, err := p.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.in = in
 	pipe, err := p.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

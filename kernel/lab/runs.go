@@ -33,11 +33,11 @@ func (r run) Info() (rlhf.RunInfo, error) {
 func (r run) History() ([]rlhf.Point, error) { return r.s.History(r.name) }
 
 func (r run) Steps(n int) iter.Seq2[rlhf.Event, error] {
-	return r.s.events("steps of "+r.name, r.path("steps"), wire.Steps{N: n})
+	return r.s.events("steps of "+r.name, "POST", r.path("steps"), wire.Steps{N: n})
 }
 
 func (r run) Train() iter.Seq2[rlhf.Event, error] {
-	return r.s.events("training of "+r.name, r.path("train"), nil)
+	return r.s.events("training of "+r.name, "POST", r.path("train"), nil)
 }
 
 func (r run) sample(prompts []string, o rlhf.Sampling) ([]rlhf.Sample, error) {
@@ -64,12 +64,34 @@ func (r lmRun) LogP(ts []rlhf.Transcript) ([]float64, error) {
 	return ask[[]float64](r.s, "scoring of "+r.name, "POST", r.path("logp"), wire.Score{Transcripts: ts})
 }
 
+func (r lmRun) Predict(ts []rlhf.Transcript) ([]rlhf.Prediction, error) {
+	return ask[[]rlhf.Prediction](r.s, "scoring of "+r.name, "POST", r.path("predict"), wire.Score{Transcripts: ts})
+}
+
+func (r lmRun) Activations(texts []string, p rlhf.Probe) (rlhf.Activations, error) {
+	return r.activations(texts, p)
+}
+
+// activations asks for the texts in parts, of the same texts as in process.
+func (r run) activations(texts []string, p rlhf.Probe) (out rlhf.Activations, err error) {
+	for first := true; first || len(texts) > 0; first = false {
+		n := min(len(texts), rlhf.ProbedAtOnce)
+		part, err := ask[rlhf.Activations](r.s, "probing of "+r.name, "POST", r.path("activations"), wire.Probe{Texts: texts[:n], Probe: p})
+		if err != nil {
+			return rlhf.Activations{}, err
+		}
+		texts, part.Texts = texts[n:], append(out.Texts, part.Texts...)
+		out = part
+	}
+	return out, nil
+}
+
 func (r lmRun) Stream(prompt string, o rlhf.Sampling) iter.Seq2[string, error] {
-	return pieces(r.s.events("sampling of "+r.name, r.path("stream"), wire.Text{Text: prompt, Sampling: o}))
+	return pieces(r.s.events("sampling of "+r.name, "POST", r.path("stream"), wire.Text{Text: prompt, Sampling: o}))
 }
 
 func (r lmRun) Chat(turns []rlhf.Turn, o rlhf.Sampling) iter.Seq2[string, error] {
-	return pieces(r.s.events("chat with "+r.name, r.path("chat"), wire.Chat{Turns: turns, Sampling: o}))
+	return pieces(r.s.events("chat with "+r.name, "POST", r.path("chat"), wire.Chat{Turns: turns, Sampling: o}))
 }
 
 // pieces are the texts of the events; what is no text, such as what the call
@@ -86,6 +108,10 @@ func pieces(events iter.Seq2[rlhf.Event, error]) iter.Seq2[string, error] {
 
 func (r pmRun) Score(ts []rlhf.Transcript) ([]float64, error) {
 	return ask[[]float64](r.s, "scoring of "+r.name, "POST", r.path("score"), wire.Score{Transcripts: ts})
+}
+
+func (r pmRun) Activations(texts []string, p rlhf.Probe) (rlhf.Activations, error) {
+	return r.activations(texts, p)
 }
 
 func (r pmRun) Evaluate() (rlhf.PMEval, error) {
@@ -132,6 +158,8 @@ func (r ppoRun) Update(b *rlhf.Batch) (rlhf.Point, error) {
 	p, err := ask[wire.Point](r.s, "update of "+r.name, "POST", r.path("update"), b)
 	return p.ToPoint(), err
 }
+
+func (r ppoRun) Written(last int) ([]rlhf.Sample, error) { return r.s.Written(r.name, last) }
 
 func (r ppoRun) Sample(prompts []string, o rlhf.Sampling) ([]rlhf.Sample, error) {
 	return r.sample(prompts, o)

@@ -4,10 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"os"
-	"strings"
 	"time"
 
+	"hhrlhf/kernel/engine/socket"
 	"hhrlhf/kernel/engine/wire"
 	"hhrlhf/rlhf"
 )
@@ -26,19 +27,37 @@ type Options struct {
 // A Session speaks to an engine. It implements rlhf.Lab, and is safe for use by
 // several goroutines.
 type Session struct {
-	o   Options
-	ctx context.Context // of With
+	o       Options
+	ctx     context.Context // of With
+	chosen  bool            // by At
+	unknown error           // why there is no socket, where At found none
 }
 
 var _ rlhf.Lab = (*Session)(nil)
 
 // Attach returns a session with the engine that RLHF_ENGINE_SOCK names, as the
-// kernel sets it. It only notes the address, because GoNB runs declarations anew
+// kernel sets it: the kernel's own, unless the variable was set when it started
+// (rlhf lab -engine). It only notes the address, because GoNB runs declarations anew
 // in every cell: the first call finds out whether an engine answers. From now on
 // an interrupt ends the call in progress, and the process where there is none.
 func Attach() *Session {
 	watchInterrupts()
 	return Open(Options{Socket: os.Getenv("RLHF_ENGINE_SOCK"), Log: os.Getenv("RLHF_ENGINE_LOG")})
+}
+
+// At returns a session with another engine than the kernel's own: that of another
+// notebook, by the notebook's name or its process id as rlhf ps lists them, or one at a
+// path, of a forwarded socket for one. Otherwise it is [Attach]: an engine that
+// is not there is reported by the first call.
+//
+//	var s = lab.At("09_ppo_run")
+//	var s = lab.At("/home/me/rlhf/gpu.sock")
+func At(engine string) *Session {
+	watchInterrupts()
+	path, err := socket.Resolve(engine)
+	s := Open(Options{Socket: path})
+	s.unknown, s.chosen = err, true
+	return s
 }
 
 // Open returns a session with the engine at o.Socket. Like [Attach] it doesn't
@@ -52,7 +71,9 @@ func Open(o Options) *Session {
 
 // With implements rlhf.Lab. An interrupt ends the calls of the result too.
 func (s *Session) With(ctx context.Context) rlhf.Lab {
-	return &Session{o: s.o, ctx: ctx}
+	other := *s
+	other.ctx = ctx
+	return &other
 }
 
 // LM implements rlhf.Lab.
@@ -65,6 +86,13 @@ func (s *Session) LM(name string, c rlhf.LM) (rlhf.LMRun, error) {
 func (s *Session) Distill(name string, c rlhf.Distill) (rlhf.LMRun, error) {
 	r, err := s.create("distill", name, c)
 	r.kind = "lm" // a language model like any other from here on
+	return lmRun{r}, err
+}
+
+// Direct implements rlhf.Lab.
+func (s *Session) Direct(name string, c rlhf.Direct) (rlhf.LMRun, error) {
+	r, err := s.create("direct", name, c)
+	r.kind = "lm" // as Distill
 	return lmRun{r}, err
 }
 
@@ -128,6 +156,30 @@ func (s *Session) History(name string) ([]rlhf.Point, error) {
 	return points, nil
 }
 
+// Watch implements rlhf.Lab. An interrupt ends the watching and nothing else.
+func (s *Session) Watch(name string) iter.Seq2[rlhf.Event, error] {
+	return s.events("watching of "+name, "GET", "/v1/runs/"+wire.Escape(name)+"/watch", nil)
+}
+
+// Stop ends the calls that drive a run at the next step boundary, whoever made them,
+// and returns once it stands still: those calls, each as far as it had come, and the
+// run's step. Their cells are told that it was stopped from elsewhere.
+func (s *Session) Stop(name string) (calls []rlhf.Job, step int, err error) {
+	if err := named(name); err != nil {
+		return nil, 0, err
+	}
+	stopped, err := ask[wire.Stopped](s, "stopping of "+name, "POST", "/v1/runs/"+wire.Escape(name)+"/stop", nil)
+	return stopped.Calls, stopped.Step, err
+}
+
+// Written implements rlhf.Lab.
+func (s *Session) Written(name string, last int) ([]rlhf.Sample, error) {
+	if err := named(name); err != nil {
+		return nil, err
+	}
+	return ask[[]rlhf.Sample](s, "samples of "+name, "GET", fmt.Sprintf("/v1/runs/%s/written?last=%d", wire.Escape(name), last), nil)
+}
+
 // Status implements rlhf.Lab.
 func (s *Session) Status() (rlhf.Status, error) {
 	return ask[rlhf.Status](s, "status", "GET", "/v1/status", nil)
@@ -155,53 +207,4 @@ func named(name string) error {
 		return errors.New("lab: a run needs a name")
 	}
 	return nil
-}
-
-// ErrNoEngine is wrapped by the errors of calls that no engine answered.
-var ErrNoEngine = errors.New("no engine")
-
-// Error is what an engine returned in place of a result. Kind is one of the
-// Kind constants of package wire.
-type Error = wire.Error
-
-// noEngine explains that nothing answered at the socket for so long.
-func (s *Session) noEngine(err error, waited time.Duration) error {
-	switch {
-	case s.o.Socket == "":
-		return fmt.Errorf("lab: RLHF_ENGINE_SOCK is not set, so there is %w to call: choose the kernel \"RLHF (GoNB)\", or set it to the socket of an engine that you have started", ErrNoEngine)
-	case errors.Is(err, os.ErrPermission):
-		return fmt.Errorf("lab: %w that may be used at %s: the socket belongs to another user (%v)", ErrNoEngine, s.o.Socket, err)
-	}
-	return fmt.Errorf("lab: %w answers at %s, waited %v (%v): restart the kernel; runs continue from disk%s", ErrNoEngine, s.o.Socket, waited, err, s.logTail())
-}
-
-// died explains that the engine was there when the call began.
-func (s *Session) died(what string, err error) error {
-	return fmt.Errorf("lab: %w any more: it ended during the %s (%v). What the run had done is on disk: run the cell again to go on, and if that does not help, restart the kernel%s", ErrNoEngine, what, err, s.logTail())
-}
-
-// logTail returns the last lines of the engine's log, ready to be appended.
-func (s *Session) logTail() string {
-	const lines, bytes = 12, 4096
-	if s.o.Log == "" {
-		return ""
-	}
-	f, err := os.Open(s.o.Log)
-	if err != nil {
-		return ""
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return ""
-	}
-	from := max(0, info.Size()-bytes)
-	text := make([]byte, info.Size()-from)
-	n, _ := f.ReadAt(text, from)
-	tail := strings.Split(strings.TrimSpace(string(text[:n])), "\n")
-	if from > 0 && len(tail) > 1 {
-		tail = tail[1:] // the first is cut
-	}
-	tail = tail[max(0, len(tail)-lines):]
-	return "\nThe end of the engine's log, " + s.o.Log + ":\n  " + strings.Join(tail, "\n  ")
 }

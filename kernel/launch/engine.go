@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"hhrlhf/kernel/launch/slot"
 )
 
 // The engine is started again after a pause that doubles from the first to the
@@ -34,6 +36,10 @@ func (k *kernel) startEngine() error {
 	if len(k.o.EngineCmd) == 0 || k.getenv(EnvSocket) != k.dirs.socket() {
 		return nil
 	}
+	var err error
+	if k.slot, err = slot.Make(k.dirs.run, k.dirs.tmp, k.getenv(EnvLog)); err != nil {
+		return err
+	}
 	e := &engine{make(chan struct{}), make(chan struct{})}
 	k.engine = e
 	go func() {
@@ -41,25 +47,37 @@ func (k *kernel) startEngine() error {
 		pause := firstPause
 		for {
 			began := time.Now()
-			if k.engineLife(e.stop) {
+			program := k.slot.Look()
+			if k.engineLife(e.stop, program) {
 				return
 			}
 			if time.Since(began) > healthy {
 				pause = firstPause
 			}
+			wait := time.NewTimer(pause)
+			pause = min(2*pause, lastPause)
+			replaced, unwatch := k.watchSlot(program)
+			select {
+			case <-e.stop:
+			case <-wait.C:
+			case <-replaced:
+				pause = firstPause
+			}
+			unwatch()
+			wait.Stop()
 			select {
 			case <-e.stop:
 				return
-			case <-time.After(pause):
+			default:
 			}
-			pause = min(2*pause, lastPause)
 		}
 	}()
 	return nil
 }
 
-// engineLife runs the engine once and reports whether it was asked to end.
-func (k *kernel) engineLife(stop <-chan struct{}) (stopped bool) {
+// engineLife runs the engine once, until it ends or the slot holds another program, and
+// reports whether it was asked to end. program is what the slot held.
+func (k *kernel) engineLife(stop <-chan struct{}, program *slot.Program) (stopped bool) {
 	socket := k.dirs.socket()
 	os.Remove(socket) // a killed engine leaves its socket behind
 	log, err := openLog(k.getenv(EnvLog))
@@ -72,9 +90,13 @@ func (k *kernel) engineLife(stop <-chan struct{}) (stopped bool) {
 	for i := range argv {
 		argv[i] = strings.ReplaceAll(argv[i], SocketArg, socket)
 	}
+	env := k.env
+	if program != nil { // an engine of a reader's own, with the stock engine's arguments
+		argv[0], env = program.Path, append(slices.Clone(env), slot.Env+"=1")
+	}
 	fmt.Fprintf(log, "%s launch: starting %s\n", time.Now().Format(time.RFC3339), strings.Join(argv, " "))
 	cmd := exec.Command(argv[0], argv[1:]...)
-	cmd.Env = k.env
+	cmd.Env = env
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &unix.SysProcAttr{Setpgid: true, Pdeathsig: unix.SIGTERM}
 	c, err := k.spawn.start(cmd)
@@ -82,20 +104,41 @@ func (k *kernel) engineLife(stop <-chan struct{}) (stopped bool) {
 		fmt.Fprintf(log, "launch: %v\n", err)
 		return false
 	}
+	replaced, unwatch := k.watchSlot(program)
+	defer unwatch()
 	select {
 	case <-c.exited:
 	case <-stop:
 		stopped = true
-		cmd.Process.Signal(unix.SIGTERM)
-		select {
-		case <-c.exited:
-		case <-time.After(k.o.Grace):
-		}
+	case <-replaced:
+	}
+	cmd.Process.Signal(unix.SIGTERM)
+	select {
+	case <-c.exited:
+	case <-time.After(k.o.Grace):
 	}
 	unix.Kill(-cmd.Process.Pid, unix.SIGKILL) // and what it started
 	<-c.exited
 	fmt.Fprintf(log, "%s launch: engine ended: %s\n", time.Now().Format(time.RFC3339), c.cause)
 	return stopped
+}
+
+// watchSlot closes replaced when the slot no longer holds the program; unwatch ends it.
+func (k *kernel) watchSlot(program *slot.Program) (replaced <-chan struct{}, unwatch func()) {
+	changed, quit := make(chan struct{}), make(chan struct{})
+	go func() {
+		tick := time.NewTicker(100 * time.Millisecond)
+		defer tick.Stop()
+		for program.Same(k.slot.Look()) {
+			select {
+			case <-tick.C:
+			case <-quit:
+				return
+			}
+		}
+		close(changed)
+	}()
+	return changed, func() { close(quit) }
 }
 
 // stopEngine ends the engine: SIGTERM, and SIGKILL after the grace.

@@ -11,12 +11,13 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"hhrlhf/kernel/engine/socket"
 	"hhrlhf/kernel/proxy"
 )
 
 // Variables that mark the descendants of a kernel and of one life of its gonb.
 const (
-	envKernel = "RLHF_KERNEL_DIR"
+	envKernel = socket.KernelDirEnv
 	envLife   = "RLHF_GONB_LIFE"
 )
 
@@ -51,7 +52,7 @@ func (k *kernel) startGonb(connectionFile string) (*proxy.Gonb, error) {
 		return nil, err
 	}
 	c := k.gonb
-	return &proxy.Gonb{PID: cmd.Process.Pid, Exited: c.exited, Cause: func() string { return c.cause }}, nil
+	return &proxy.Gonb{PID: cmd.Process.Pid, Temp: tmp, Gopls: k.hasGopls(), Exited: c.exited, Cause: func() string { return c.cause }}, nil
 }
 
 // findGonb returns the path of gonb.
@@ -69,6 +70,15 @@ func (k *kernel) findGonb() (string, error) {
 		return "", fmt.Errorf("%w; neither in BinDir (%q) nor in PATH", err, k.o.BinDir)
 	}
 	return path, nil
+}
+
+// hasGopls reports whether gonb will find a gopls to start.
+func (k *kernel) hasGopls() bool {
+	if k.o.BinDir != "" && exists(filepath.Join(k.o.BinDir, "gopls")) {
+		return true
+	}
+	_, err := exec.LookPath("gopls")
+	return err == nil
 }
 
 // stopGonb ends gonb, the running cell and all that cells have left running.
@@ -101,7 +111,7 @@ func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + 
 // shim is the go command of cells. gonb runs a bare "go get" before each cell:
 // it would look for newer versions, on the network. And gonb runs the program
 // that "go build -o" writes: that becomes the relay, which finds the program
-// beside itself.
+// beside itself. What the build cost lies beside it too, for %%time.
 const shim = `#!/bin/sh
 go=%s
 relay=%s
@@ -123,6 +133,7 @@ if [ "$verb" = test ]; then
 	set -- -c "$@"
 fi
 "$go" "$verb" -o "$out.cell" "$@" || exit
+times >"$out.built"
 if [ -x "$relay" ]; then
 	exec ln -sfn "$relay" "$out"
 fi

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
 	"hhrlhf/kernel/launch"
@@ -37,6 +38,11 @@ func TestProtocol(t *testing.T) {
 			t.Errorf("statuses with a tracked parent = %q, want an idle one", s)
 		}
 	})
+	t.Run("each subscriber is welcomed", func(t *testing.T) {
+		if !k.Welcomed(10*time.Second) || !Dial(t, k.file).Welcomed(10*time.Second) {
+			t.Error("no iopub_welcome")
+		}
+	})
 	t.Run("execute", func(t *testing.T) {
 		r := k.Run("import (\"fmt\"; \"os\")\n%%\nfmt.Println(\"out\")\nfmt.Fprintln(os.Stderr, \"err\")")
 		if r.Status != "ok" || r.Stdout != "out\n" || r.Stderr != "err\n" || r.Reply["execution_count"] != 1.0 {
@@ -48,8 +54,15 @@ func TestProtocol(t *testing.T) {
 	})
 	t.Run("panic", func(t *testing.T) {
 		r := k.Run("%%\nfmt.Println(\"before\")\npanic(\"boom\")")
-		if r.Status != "error" || r.Error["evalue"] != "exit status 2" || !strings.Contains(r.Stderr, "boom") || r.Stdout != "before\n" {
+		if r.Status != "error" || r.Error["ename"] != "panic" || r.Error["evalue"] != "boom" || r.Stderr != "" || r.Stdout != "before\n" {
 			t.Errorf("got %+v", r)
+		}
+		trace := texts(r.Error["traceback"])
+		if len(trace) != 2 || trace[0] != "Line 3: panic: boom" || !strings.Contains(trace[1], "goroutine 1 [running]") {
+			t.Errorf("traceback %q", trace)
+		}
+		if diff := cmp.Diff(r.Error["traceback"], r.Reply["traceback"]); diff != "" {
+			t.Errorf("the reply has another traceback than the message (-message +reply):\n%s", diff)
 		}
 	})
 	t.Run("compile error", func(t *testing.T) {
@@ -198,6 +211,15 @@ func TestProtocol(t *testing.T) {
 			t.Errorf("launcher ended with %v", err)
 		}
 	})
+}
+
+// texts are the strings of a list in a message.
+func texts(v any) (out []string) {
+	list, _ := v.([]any)
+	for _, e := range list {
+		out = append(out, fmt.Sprint(e))
+	}
+	return out
 }
 
 // TestRunAll sends all cells at once, as Run All does.

@@ -17,13 +17,15 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"hhrlhf/kernel/engine/socket"
+	"hhrlhf/kernel/launch/slot"
 	"hhrlhf/kernel/proxy"
 )
 
 // Names of the variables that cells and the engine find in their environment.
 const (
 	EnvSocket = "RLHF_ENGINE_SOCK" // path of the engine's unix socket
-	EnvLog    = "RLHF_ENGINE_LOG"  // path of the engine's log
+	EnvLog    = socket.LogEnv      // path of the engine's log
 )
 
 // SocketArg stands for the engine's socket in [Options.EngineCmd].
@@ -97,7 +99,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	}
 	err = proxy.Run(ctx, proxy.Options{
 		Connection: conn, ConnectionName: filepath.Base(o.ConnectionFile), Dir: d.run,
-		Start: k.startGonb, History: o.History, Version: o.Version, Warm: max(o.Warm, 0), Log: k.log,
+		Start: k.startGonb, Show: k.show(), Doc: k.doc, Repo: o.Repo, GoRoot: k.goRoot(ctx), History: o.History, Version: o.Version, Warm: max(o.Warm, 0), Log: k.log,
 	})
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		return nil
@@ -114,6 +116,7 @@ type kernel struct {
 	logFile *os.File
 	env     []string // of all children
 	goTool  string   // the real go command
+	slot    slot.Slot
 
 	guard    *exec.Cmd
 	guardEnd io.Closer // closing it tells the guard that this process is gone
@@ -152,7 +155,11 @@ func (k *kernel) prepare() error {
 		return err
 	}
 	k.env = k.environ()
-	return nil
+	// For rlhf ps and its like, and for lab.At in another notebook.
+	return socket.Kernel{
+		Notebook: os.Getenv(socket.NotebookEnv), Socket: k.getenv(EnvSocket),
+		Logs: map[string]string{"kernel": k.logPath("kernel"), "gonb": k.logPath("gonb"), "engine": k.logPath("engine")},
+	}.Write(k.dirs.run)
 }
 
 // logPath names a log of this kernel: those of two notebooks lie side by side.
@@ -213,6 +220,26 @@ func (k *kernel) getenv(name string) string {
 	return ""
 }
 
+// showPackage has the function Value, which shows a cell's last expression.
+const showPackage = "hhrlhf/kernel/show"
+
+// show returns the package that shows values, if the module has it.
+func (k *kernel) show() string {
+	if k.o.Repo == "" || !exists(filepath.Join(k.o.Repo, "kernel", "show", "value.go")) {
+		return ""
+	}
+	return showPackage
+}
+
+// goRoot returns Go's own folder, empty if Go does not say.
+func (k *kernel) goRoot(ctx context.Context) string {
+	out, err := exec.CommandContext(ctx, k.goTool, "env", "GOROOT").Output()
+	if err != nil {
+		k.log.Printf("go env GOROOT: %v", err)
+	}
+	return strings.TrimSpace(string(out))
+}
+
 // close ends everything that the kernel started, gonb and cells first, since
 // they hold the engine busy.
 func (k *kernel) close() {
@@ -249,7 +276,7 @@ func watchParent(ctx context.Context, cancel context.CancelFunc) {
 // short, what cells build where programs may be executed and space is.
 type dirs struct{ run, tmp string }
 
-func (d dirs) socket() string { return filepath.Join(d.run, "engine.sock") }
+func (d dirs) socket() string { return filepath.Join(d.run, socket.Name) }
 func (d dirs) bin() string    { return filepath.Join(d.tmp, "bin") }
 func (d dirs) remove()        { os.RemoveAll(d.run); os.RemoveAll(d.tmp) }
 
@@ -262,7 +289,7 @@ func makeDirs() (dirs, error) {
 	rand.Read(b[:])
 	name := "rlhf-" + hex.EncodeToString(b[:])
 	// The longest socket in run is the engine's, in tmp gopls's.
-	run, err := makeDir(name, "engine.sock", os.Getenv("XDG_RUNTIME_DIR"), os.TempDir())
+	run, err := makeDir(name, socket.Name, os.Getenv("XDG_RUNTIME_DIR"), os.TempDir())
 	if err != nil {
 		return dirs{}, err
 	}

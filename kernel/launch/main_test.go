@@ -9,15 +9,16 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"hhrlhf/kernel/engine"
+	"hhrlhf/kernel/engine/enginetest"
+	"hhrlhf/kernel/engine/socket"
 	"hhrlhf/kernel/launch"
 	"hhrlhf/kernel/proxy/proxytest"
 )
@@ -31,12 +32,18 @@ func TestMain(m *testing.M) {
 	if len(os.Args) == 3 && os.Args[1] == "engine" {
 		os.Exit(fakeEngine(os.Args[2]))
 	}
+	if len(os.Args) == 3 && os.Args[1] == "lab" {
+		os.Exit(labEngine(os.Args[2]))
+	}
 	if s := os.Getenv(envOptions); s != "" {
 		os.Unsetenv(envOptions)
 		var o launch.Options
 		if err := json.Unmarshal([]byte(s), &o); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(2)
+		}
+		if o.ConnectionFile == "" && len(os.Args) == 2 { // started by Jupyter
+			o.ConnectionFile = os.Args[1]
 		}
 		if err := launch.Run(context.Background(), o); err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -45,6 +52,21 @@ func TestMain(m *testing.M) {
 		os.Exit(0)
 	}
 	os.Exit(m.Run())
+}
+
+// labEngine serves a lab of arithmetic whose steps take 30 ms.
+func labEngine(path string) int {
+	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGTERM)
+	defer stop()
+	l, err := enginetest.New(enginetest.Options{Step: 30 * time.Millisecond})
+	if err == nil {
+		err = engine.Serve(ctx, engine.Options{Socket: path, Name: socket.Notebook(), Lab: l, Still: time.Second})
+	}
+	if err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	return 0
 }
 
 // fakeEngine answers each connection with its process id.
@@ -69,43 +91,6 @@ func fakeEngine(socket string) int {
 	}
 }
 
-var tools = sync.OnceValues(buildTools)
-
-// buildTools builds gonb and goimports of go.mod into the user's cache.
-func buildTools() (string, error) {
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		return "", err
-	}
-	version, err := exec.Command("go", "list", "-m", "-f", "{{.Version}}", "github.com/janpfeifer/gonb", "golang.org/x/tools").Output()
-	if err != nil {
-		return "", err
-	}
-	dir := filepath.Join(cache, "hhrlhf-test", "tools-"+strings.Join(strings.Fields(string(version)), "-")+"-"+runtime.Version())
-	if _, err := os.Stat(dir); err == nil {
-		return dir, nil
-	}
-	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
-		return "", err
-	}
-	tmp, err := os.MkdirTemp(filepath.Dir(dir), "new-")
-	if err != nil {
-		return "", err
-	}
-	defer os.RemoveAll(tmp)
-	cmd := exec.Command("go", "build", "-o", tmp+"/", "github.com/janpfeifer/gonb", "golang.org/x/tools/cmd/goimports")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("%v: %s", err, out)
-	}
-	if err := os.Rename(tmp, dir); err != nil {
-		if _, err := os.Stat(dir); err == nil {
-			return dir, nil // another test was faster
-		}
-		return "", err
-	}
-	return dir, nil
-}
-
 // A kernelProcess is a launcher in a process of its own.
 type kernelProcess struct {
 	*proxytest.Client
@@ -124,7 +109,7 @@ func start(t *testing.T, change ...func(*launch.Options)) *kernelProcess {
 	if testing.Short() {
 		t.Skip("needs a built gonb and compiles cells: not with -short")
 	}
-	bin, err := tools()
+	bin, err := proxytest.Tools()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -65,6 +65,7 @@ func relay(program string) int {
 		packets(s.to)
 		copies.Go(func() { copyRunes(s.to, r) })
 	}
+	began := time.Now()
 	if err := cmd.Start(); err != nil {
 		fmt.Fprintf(os.Stderr, "launch: %v\n", err)
 		return 1
@@ -83,6 +84,10 @@ func relay(program string) int {
 		fmt.Fprintf(os.Stderr, "launch: %v\n", err)
 		return 1
 	}
+	// For %%time; a cell goes on without.
+	state := cmd.ProcessState
+	used := fmt.Sprintf(`{"start":%d,"end":%d,"cpu":%.6f}`, began.UnixNano(), time.Now().UnixNano(), (state.UserTime() + state.SystemTime()).Seconds())
+	os.WriteFile(os.Args[0]+".used", []byte(used), 0o600)
 	status := cmd.ProcessState.Sys().(syscall.WaitStatus)
 	if !status.Signaled() {
 		return status.ExitStatus()

@@ -16,6 +16,8 @@ import (
 // Gonb is a running stock gonb, as [Options.Start] returns it.
 type Gonb struct {
 	PID    int
+	Temp   string          // its TMPDIR: GONB_TMP_DIR lies in it
+	Gopls  bool            // it starts a gopls, which listens in GONB_TMP_DIR
 	Exited <-chan struct{} // closed when it has ended
 	Cause  func() string   // after Exited: how it ended, such as "signal: killed"
 }
@@ -29,22 +31,14 @@ type back struct {
 
 	shell, stdin, iopub, hb zmq4.Socket // nil until connected
 
-	started   time.Time
 	connected bool
 	probed    bool // the probe's reply has come
 	ready     bool // and its idle status: both directions work
 	nextProbe time.Time
-	warmed    bool // gopls was asked for something
+
+	assistant *assistant // nil until gonb is ready
+	ctx       context.Context
 }
-
-// assistAfter is the age from which gonb v0.11.5 answers completions: it tries
-// to connect to gopls for the first time 12 s after starting it
-// (goplsclient.ConnectTimeout), and a request before that keeps gonb, cells
-// included, waiting until then.
-const assistAfter = 12500 * time.Millisecond
-
-// assists reports whether gonb can be asked for completions.
-func (k *back) assists() bool { return k != nil && k.ready && time.Since(k.started) > assistAfter }
 
 // source says where an event comes from.
 type source int
@@ -58,6 +52,7 @@ const (
 	backIOPub
 	backConnected
 	backExited
+	ownWork // of the proxy itself, for the loop to do
 )
 
 type event struct {
@@ -65,6 +60,7 @@ type event struct {
 	gen  int // of back events
 	msg  *Message
 	err  error
+	do   func() // of ownWork
 }
 
 // startBack starts gonb on a private connection file and connects to it in the
@@ -91,7 +87,7 @@ func (p *Proxy) startBack(ctx context.Context) error {
 		return fmt.Errorf("proxy: start gonb: %w", err)
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	k := &back{gen: p.gen, gonb: gonb, dir: dir, cancel: cancel, started: time.Now()}
+	k := &back{gen: p.gen, gonb: gonb, dir: dir, cancel: cancel, ctx: ctx}
 	p.back = k
 	go func() {
 		select {

@@ -1,23 +1,39 @@
 package proxy
 
 import (
+	"context"
+	"maps"
 	"sync"
 	"time"
+
+	"hhrlhf/kernel/gocell"
 )
 
 // A cell is an execute_request in the proxy's hands.
 type cell struct {
 	m                        *Message
 	code                     string
+	prepared                 gocell.Prepared
 	store, stopOnError, asks bool
 
 	done        chan struct{}  // closed when it has ended
 	interrupts  sync.WaitGroup // those that still look for the cell's processes
 	before      map[int]string // what ran already when it began, by pid
+	reply       *Message       // gonb's reply, held back until the idle status: outputs come first
 	idle        *Message       // gonb's idle status, held back until the reply is out
-	replied     bool
 	failed      bool
 	interrupted bool
+
+	cancel  context.CancelFunc // ends what is looked up before gonb gets the cell
+	began   time.Time          // when gonb got it
+	count   int                // execution count
+	past    []string           // what each %history found
+	page    string             // for the reply: what %doc found
+	askedAt time.Time          // of its last question
+	answer  *Message           // to that question, held back until gonb can take it
+	held    string             // standard error that may be a panic's, since heldAt
+	heldAt  time.Time
+	failure map[string]any // content of the error message, nil if there was none
 }
 
 // execute queues a cell.
@@ -43,6 +59,11 @@ func (p *Proxy) execute(m *Message) {
 	if v, ok := content["allow_stdin"].(bool); ok {
 		c.asks = v
 	}
+	if err := p.prepare(c, content); err != nil {
+		p.status(m, "busy")
+		p.fail(c, "BadCommand", err.Error(), "Nothing of the cell was run.")
+		return
+	}
 	p.queue = append(p.queue, c)
 	if p.interruptedAfter(m) {
 		p.abortQueue()
@@ -64,7 +85,7 @@ func (p *Proxy) next() {
 		p.notice = ""
 	}
 	c.before = leftBehind(p.back.gonb.PID)
-	p.forward(c.m)
+	p.launch(p.back.ctx, c)
 }
 
 // reply passes gonb's shell replies on.
@@ -88,14 +109,30 @@ func (p *Proxy) reply(m *Message) {
 	if !p.setDefaults(m, content, map[string]any{"execution_count": float64(0)}) {
 		return
 	}
+	c.failed = content["status"] != "ok"
 	if c.store {
 		if err := p.history.Add(int(count), c.code); err != nil {
 			p.o.Log.Print(err)
 		}
 	}
-	c.replied, c.failed = true, content["status"] != "ok"
-	p.write(p.shell, m)
+	c.reply = m
 	p.finish(c)
+}
+
+// lastWords completes gonb's reply with what the proxy knows better.
+func (p *Proxy) lastWords(c *cell) {
+	if c.failure == nil && c.page == "" {
+		return
+	}
+	content := map[string]any{}
+	decode(c.reply, &content)
+	maps.Copy(content, c.failure)
+	if c.page != "" && !c.failed {
+		content["payload"] = []any{map[string]any{"source": "page", "start": 0, "data": map[string]any{"text/plain": c.page}}}
+	}
+	if err := p.key.SetContent(c.reply, content); err != nil {
+		p.o.Log.Print(err)
+	}
 }
 
 // output passes gonb's iopub messages on.
@@ -115,9 +152,34 @@ func (p *Proxy) output(m *Message) {
 	if m.Header.Type == "comm_open" || m.Header.Type == "comm_close" {
 		p.trackComm(m)
 	}
-	if c := p.running; c != nil && state.State == "idle" && m.Parent.ID == c.m.Header.ID {
-		c.idle = m
-		p.finish(c)
+	if m.Header.Type == "display_data" && p.takeAsk(m) {
+		return
+	}
+	c := p.running
+	if c == nil || m.Parent.ID != c.m.Header.ID {
+		p.broadcast(m)
+		return
+	}
+	switch m.Header.Type {
+	case "status":
+		if state.State == "idle" {
+			c.idle = m
+			p.finish(c)
+			return
+		}
+	case "execute_input":
+		p.begun(c, m)
+		return
+	case "display_data", "update_display_data":
+		p.display(c, m)
+		return
+	case "stream":
+		if field(m, "name") == "stderr" {
+			p.stderr(c, m)
+			return
+		}
+	case "error":
+		p.failure(c, m)
 		return
 	}
 	p.broadcast(m)
@@ -126,10 +188,20 @@ func (p *Proxy) output(m *Message) {
 // finish ends the running cell once gonb has both replied and become idle:
 // only then will gonb take the next.
 func (p *Proxy) finish(c *cell) {
-	if !c.replied || c.idle == nil {
+	if c.reply == nil || c.idle == nil {
 		return
 	}
+	p.letGo(c)
+	if c.prepared.Timed {
+		p.timing(c)
+	}
+	p.lastWords(c)
+	p.write(p.shell, c.reply)
 	p.broadcast(c.idle)
+	if a := p.back.assistant; a != nil {
+		a.remember()
+		a.keepImports(c.code)
+	}
 	p.running, p.idleFrom = nil, time.Now()
 	c.end()
 	if c.failed && c.stopOnError {
@@ -145,7 +217,9 @@ func (p *Proxy) fail(c *cell, name, value, advice string) {
 	e["status"], e["execution_count"] = "error", 0
 	if m, err := p.key.New(p.session, "execute_reply", c.m, e); err != nil {
 		p.o.Log.Print(err)
-	} else if !c.replied {
+	} else if c.reply != nil {
+		p.write(p.shell, c.reply)
+	} else {
 		p.write(p.shell, m)
 	}
 	p.status(c.m, "idle")
@@ -188,6 +262,10 @@ func (p *Proxy) interruptCell() {
 		return
 	}
 	c.interrupted = true
+	if c.began.IsZero() { // gonb does not have it yet
+		c.cancel()
+		return
+	}
 	c.interrupts.Add(1)
 	go interrupt(p.back.gonb.PID, c.before, c.done, c.interrupts.Done, p.o.Grace)
 }
@@ -197,6 +275,9 @@ func (p *Proxy) interruptCell() {
 func (p *Proxy) inputRequest(m *Message) {
 	c := p.running
 	if c == nil || c.asks {
+		if c != nil {
+			c.askedAt = time.Now()
+		}
 		p.write(p.stdin, m)
 		return
 	}
@@ -206,13 +287,21 @@ func (p *Proxy) inputRequest(m *Message) {
 	}
 }
 
+// settle is how long after its question gonb takes an answer for certain: it sends the
+// question first and then notes where the answer goes, and one that comes between is lost.
+const settle = 250 * time.Millisecond
+
 // inputReply passes the user's answer to gonb, which a reply without text
-// would end.
+// would end. One given by a program at once waits for [settle].
 func (p *Proxy) inputReply(m *Message) {
 	content := map[string]any{}
 	decode(m, &content)
 	if _, ok := content["value"].(string); !ok || m.Header.Type != "input_reply" || p.back == nil || !p.back.connected {
 		p.o.Log.Printf("ignored %s on stdin", m.Header.Type)
+		return
+	}
+	if c := p.running; c != nil && time.Since(c.askedAt) < settle {
+		c.answer = m
 		return
 	}
 	p.write(p.back.stdin, m)

@@ -13,12 +13,12 @@ import (
 // begin with.
 //
 // Lines that begin with % or ! are gonb's commands and not looked at; a cell
-// whose first line is %%bash, %%script or the like is complete.
+// whose first line is %%bash, %%script or the like, %%time excepted, is complete.
 func IsComplete(code string) (status, indent string) {
 	lines := strings.Split(code, "\n")
 	for i, line := range lines {
 		s := strings.TrimSpace(line)
-		if i == 0 && strings.HasPrefix(s, "%%") && len(s) > 2 && s[2] != ' ' {
+		if i == 0 && strings.HasPrefix(s, "%%") && len(s) > 2 && s[2] != ' ' && s != "%%time" {
 			return "complete", ""
 		}
 		if strings.HasPrefix(line, "%") || strings.HasPrefix(line, "!") {

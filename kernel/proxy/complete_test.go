@@ -14,6 +14,8 @@ func TestIsComplete(t *testing.T) {
 		{"import \"fmt\"", "complete", ""},
 		{"func f() {\n}", "complete", ""},
 		{"func f() {", "incomplete", "\t"},
+		{"%%time\nfor {", "incomplete", "\t"},
+		{"%%bash\nfor {", "complete", ""},
 		{"%%\nfor {\n\tif x {", "incomplete", "\t\t"},
 		{"f(1,\n2", "incomplete", "\t"},
 		{"x := []int{1", "incomplete", "\t"},

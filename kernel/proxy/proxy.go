@@ -22,6 +22,16 @@ type Options struct {
 	// gonb has ended, and must by then have ended what gonb left behind.
 	Start func(connectionFile string) (*Gonb, error)
 
+	// Show is the import path of the package whose Value shows a cell's last
+	// expression; empty: none is shown.
+	Show string
+	// Doc returns the documentation of a package, by its path, or of a name in one,
+	// for %doc.
+	Doc func(ctx context.Context, subject ...string) (string, error)
+	// Repo is the module that cells import and GoRoot Go's own folder: hints look
+	// for names there.
+	Repo, GoRoot string
+
 	History string        // path of the history, empty: kept in memory
 	Version string        // of this kernel, shown by kernel_info
 	Grace   time.Duration // from an interrupt to SIGKILL, 0: 5 s, which is gonb's own
@@ -35,6 +45,7 @@ type Proxy struct {
 	key     Key
 	session string
 	events  chan event
+	ctx     context.Context // of Run
 
 	shell, control, stdin, iopub, hb zmq4.Socket
 	hbBack                           atomic.Pointer[zmq4.Socket]
@@ -46,9 +57,12 @@ type Proxy struct {
 	notice   string    // for the next cell: gonb ended between cells
 
 	info     map[string]any // kernel_info_reply, patched
-	askInfo  []asked        // kernel_info requests before that
+	started  bool           // gonb has been ready once
+	asks     []asked        // requests for a gonb that is not ready
 	waiting  []*Message     // comm messages for a gonb that is not ready
 	comms    map[string]string
+	widgets  widgets
+	jobs     chan job // work off the loop, done in order
 	history  *History
 	idleFrom time.Time // the end of the last cell
 
@@ -85,10 +99,11 @@ func Run(ctx context.Context, o Options) error {
 		o.Log.Printf("%v: history is kept in memory", err)
 		history, _ = OpenHistory("")
 	}
-	p := &Proxy{o: o, key: o.Connection.Key, session: newID(), events: make(chan event, 1024),
+	p := &Proxy{o: o, key: o.Connection.Key, session: newID(), events: make(chan event, 1024), jobs: make(chan job, 1024),
 		comms: map[string]string{}, history: history}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	p.ctx = ctx
 	if err := p.bind(ctx); err != nil {
 		return err
 	}
@@ -102,7 +117,10 @@ func Run(ctx context.Context, o Options) error {
 		}
 	}()
 	p.publish("status", nil, map[string]any{"execution_state": "starting"})
+	worked := make(chan struct{})
+	go p.worker(worked)
 	err = p.loop(ctx)
+	p.finishJobs(worked) // a vote that was given is recorded
 	if errors.Is(err, errShutdown) {
 		return nil
 	}
@@ -121,7 +139,13 @@ func (p *Proxy) bind(ctx context.Context) error {
 		port   int
 	}{{"shell", p.shell, c.ShellPort}, {"control", p.control, c.ControlPort}, {"stdin", p.stdin, c.StdinPort},
 		{"iopub", p.iopub, c.IOPubPort}, {"heartbeat", p.hb, c.HBPort}} {
-		if err := s.socket.Listen(c.endpoint(s.port)); err != nil {
+		endpoint := c.endpoint(s.port)
+		if s.socket == p.iopub {
+			var forget func()
+			endpoint, forget = p.welcoming(ctx, endpoint)
+			defer forget()
+		}
+		if err := s.socket.Listen(endpoint); err != nil {
 			return fmt.Errorf("proxy: %s socket at %s: %w", s.name, c.endpoint(s.port), err)
 		}
 	}
@@ -162,7 +186,7 @@ func (p *Proxy) loop(ctx context.Context) error {
 }
 
 func (p *Proxy) handle(ctx context.Context, e event) error {
-	if e.from >= backShell && (p.back == nil || e.gen != p.back.gen) {
+	if e.from >= backShell && e.from < ownWork && (p.back == nil || e.gen != p.back.gen) {
 		return nil // the last words of an earlier gonb
 	}
 	switch e.from {
@@ -170,6 +194,8 @@ func (p *Proxy) handle(ctx context.Context, e event) error {
 		return p.request(e.msg, e.from)
 	case frontStdin:
 		p.inputReply(e.msg)
+	case ownWork:
+		e.do()
 	case backShell:
 		p.reply(e.msg)
 	case backStdin:
@@ -194,10 +220,16 @@ func (p *Proxy) tick(ctx context.Context, now time.Time) error {
 	if k := p.back; k != nil && k.connected && !k.ready && now.After(k.nextProbe) {
 		p.probe()
 	}
-	if k := p.back; k.assists() && !k.warmed && p.o.Warm > 0 && p.running == nil && now.Sub(p.idleFrom) > p.o.Warm {
-		k.warmed = true
-		const code = "%%\nfmt.Printl"
-		p.toGonb("complete_request", map[string]any{"code": code, "cursor_pos": len(code)})
+	if k := p.back; k != nil && k.assistant != nil && p.o.Warm > 0 && p.running == nil && now.Sub(p.idleFrom) > p.o.Warm {
+		k.assistant.warm()
+	}
+	if c := p.running; c != nil && c.answer != nil && now.Sub(c.askedAt) >= settle {
+		m := c.answer
+		c.answer = nil
+		p.inputReply(m)
+	}
+	if c := p.running; c != nil && c.held != "" && now.Sub(c.heldAt) > holdLimit {
+		p.letGo(c)
 	}
 	if !p.startAt.IsZero() && now.After(p.startAt) {
 		p.startAt = time.Time{}
@@ -218,11 +250,16 @@ func (p *Proxy) probe() {
 func (p *Proxy) gonbReady() {
 	p.failures = 0
 	p.back.ready = true
-	for _, a := range p.askInfo {
-		p.answer(a, "kernel_info_reply", p.info)
-		p.showIdle()
+	p.idleFrom = time.Now()
+	p.startAssistant(p.back.ctx, p.back)
+	p.started = true
+	asks := p.asks
+	p.asks = nil
+	for _, a := range asks {
+		if err := p.request(a.m, a.from); err != nil {
+			p.o.Log.Print(err)
+		}
 	}
-	p.askInfo = nil
 	for _, m := range p.waiting {
 		p.forward(m)
 	}
@@ -299,6 +336,13 @@ func (p *Proxy) toGonb(msgType string, content any) {
 
 // own reports whether gonb's message answers the proxy itself.
 func (p *Proxy) own(m *Message) bool { return m.Parent.Session == p.session }
+
+// field returns a field of a message's content.
+func field(m *Message, name string) any {
+	content := map[string]any{}
+	decode(m, &content)
+	return content[name]
+}
 
 // decode unmarshals a message's content; what does not fit keeps its default.
 func decode(m *Message, into any) {

@@ -20,9 +20,9 @@ func (p *Proxy) request(m *Message, from source) error {
 			p.assist(a)
 		}
 	case "kernel_info_request":
-		// Not before gonb answers: to a front-end this reply means "ready".
-		if p.info == nil {
-			p.askInfo = append(p.askInfo, a)
+		// Not before gonb is ready: to a front-end this reply means just that.
+		if !p.started {
+			p.asks = append(p.asks, a)
 			return nil
 		}
 		p.answer(a, "kernel_info_reply", p.info)
@@ -51,6 +51,11 @@ func (p *Proxy) request(m *Message, from source) error {
 				comms[id] = map[string]any{"target_name": target}
 			}
 		}
+		if q.Target == "" || q.Target == widgetTarget {
+			for id := range p.widgets.models {
+				comms[id] = map[string]any{"target_name": widgetTarget}
+			}
+		}
 		p.answer(a, "comm_info_reply", map[string]any{"status": "ok", "comms": comms})
 	case "interrupt_request":
 		p.answer(a, "interrupt_reply", map[string]any{"status": "ok"})
@@ -65,6 +70,9 @@ func (p *Proxy) request(m *Message, from source) error {
 		p.publish("shutdown_reply", m, reply)
 		return errShutdown
 	case "comm_open", "comm_msg", "comm_close":
+		if p.takeComm(m) {
+			return nil
+		}
 		p.trackComm(m)
 		if p.back == nil || !p.back.ready {
 			p.waiting = append(p.waiting, m)
@@ -115,34 +123,6 @@ func (p *Proxy) showIdle() {
 		return
 	}
 	p.status(m, "idle")
-}
-
-// assist passes complete_request and inspect_request on. gonb would answer them
-// after the running cell, when nobody waits any more, and hold cells up for
-// those that come before it has found gopls: then the answer is "nothing
-// found", at once.
-func (p *Proxy) assist(a asked) {
-	content := map[string]any{}
-	decode(a.m, &content)
-	code, _ := content["code"].(string)
-	pos, ok := content["cursor_pos"].(float64)
-	if !ok {
-		pos = float64(len([]rune(code)))
-	}
-	if p.running != nil || !p.back.assists() {
-		if a.m.Header.Type == "complete_request" {
-			p.answer(a, "complete_reply", map[string]any{"status": "ok", "matches": []string{},
-				"cursor_start": int(pos), "cursor_end": int(pos), "metadata": map[string]any{}})
-		} else {
-			p.answer(a, "inspect_reply", map[string]any{"status": "ok", "found": false,
-				"data": map[string]any{}, "metadata": map[string]any{}})
-		}
-		return
-	}
-	// A missing field would end gonb.
-	if p.setDefaults(a.m, content, map[string]any{"code": "", "cursor_pos": pos, "detail_level": float64(0)}) {
-		p.forward(a.m)
-	}
 }
 
 // setDefaults fills in the fields that are missing or of another type than the

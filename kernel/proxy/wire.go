@@ -186,7 +186,7 @@ func (k Key) New(session, msgType string, parent *Message, content any) (*Messag
 
 // protocolVersion is the version of the messaging protocol that the proxy
 // speaks in its own messages.
-const protocolVersion = "5.3"
+const protocolVersion = "5.4"
 
 // newID returns a random identifier in the form of a UUID.
 func newID() string {

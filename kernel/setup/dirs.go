@@ -72,6 +72,9 @@ func (d Dirs) Jupyter() string { return filepath.Join(d.Data, "jupyter") }
 // Spec is the folder of the kernelspec.
 func (d Dirs) Spec() string { return filepath.Join(d.Jupyter(), "kernels", KernelName) }
 
+// History is the file of the cells that were run, which the kernels write.
+func (d Dirs) History() string { return filepath.Join(d.Data, "history.jsonl") }
+
 // CUDA is the folder of XLA for NVIDIA GPUs.
 func (d Dirs) CUDA() string { return filepath.Join(d.Data, "cuda") }
 

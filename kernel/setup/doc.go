@@ -11,7 +11,8 @@
 //	venv     JupyterLab and nbclient in a private virtual environment, versions and
 //	         hashes locked in requirements.txt
 //	rlhf     the command itself, built from the module, which Jupyter starts
-//	kernel   the kernelspec "RLHF (GoNB)" and a Jupyter configuration of our own
+//	kernel   the kernelspec "RLHF (GoNB)", a Jupyter configuration of our own, and the
+//	         module that lets papermill write Go parameters
 //	models   pretrained models, each only when asked for (see rlhf/models)
 //	cuda     XLA for NVIDIA GPUs, with -backend cuda only; locked in requirements-cuda.txt
 //

@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"hhrlhf/rlhf/data"
+	"hhrlhf/rlhf/hub"
 	"hhrlhf/rlhf/models"
 	"hhrlhf/rlhf/pjrt"
 )
@@ -29,8 +29,8 @@ func (d Dirs) Models() string { return filepath.Join(d.Data, models.Folder) }
 func (d Dirs) Hub() string { return filepath.Join(d.Cache, "hub") }
 
 // Hub fetches into the cache of d. Progress lines go to progress, nil for none.
-func Hub(d Dirs, progress io.Writer) data.Hub {
-	return data.Hub{Cache: d.Hub(), Endpoint: os.Getenv(HubEnv), Token: os.Getenv(HubTokenEnv), Progress: progress}
+func Hub(d Dirs, progress io.Writer) hub.Hub {
+	return hub.Hub{Cache: d.Hub(), Endpoint: os.Getenv(HubEnv), Token: os.Getenv(HubTokenEnv), Progress: progress}
 }
 
 // Models finds pretrained models by name, "smollm2", "hub:owner/name" or a path:

@@ -77,6 +77,7 @@ func ownFiles(d Dirs) []string {
 		filepath.Join(d.pjrt(), pjrt.FileName), filepath.Join(d.pjrt(), "stamp.json"), filepath.Join(d.pjrt(), "lock"),
 		filepath.Join(d.Jupyter(), "nbsignatures.db"), filepath.Join(d.Jupyter(), "notebook_secret"),
 		filepath.Join(d.Cache, pjrt.CPUWheel.File), d.Rlhf(), d.backend(),
+		d.History(), d.History() + ".lock",
 	}
 	if tools, err := readTools(d.Repo); err == nil {
 		for _, t := range tools {

@@ -343,6 +343,17 @@ func TestKernelspec(t *testing.T) {
 	if !slices.Equal(spec.Argv, want) || spec.DisplayName != "RLHF (GoNB)" || spec.Language != "go" || spec.InterruptMode != "message" {
 		t.Errorf("spec %+v", spec)
 	}
+	module := filepath.Join(w.d.Venv(), "lib", "python3.11", "site-packages", "rlhf_papermill.py")
+	if content, err := os.ReadFile(module); err != nil || !strings.Contains(string(content), `papermill_translators.register("go", Go)`) {
+		t.Errorf("papermill's module: %v", err)
+	}
+	if err := os.WriteFile(module, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	w.mustEnsure(setup.Options{})
+	if content, _ := os.ReadFile(module); len(content) == 0 {
+		t.Error("a damaged module of papermill stays")
+	}
 	kernels, _ := os.ReadDir(filepath.Join(w.d.Jupyter(), "kernels"))
 	if len(kernels) != 1 {
 		t.Errorf("%d kernelspecs, want one", len(kernels))

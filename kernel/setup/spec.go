@@ -33,7 +33,7 @@ type kernelSpec struct {
 	Metadata      map[string]any    `json:"metadata"`
 }
 
-// kernelFiles are the kernelspec and Jupyter's configuration.
+// kernelFiles are the kernelspec, Jupyter's configuration and papermill's module.
 func kernelFiles(d Dirs) ([]file, error) {
 	spec := kernelSpec{
 		Argv:          []string{d.Rlhf(), "kernel", "-repo", d.Repo, "{connection_file}"},
@@ -78,10 +78,10 @@ func kernelFiles(d Dirs) ([]file, error) {
 		}
 		files = append(files, file{f.path, append(content, '\n'), f.once})
 	}
-	return files, nil
+	return append(files, papermillFiles(d)...), nil
 }
 
-// kernelPart writes the kernelspec and Jupyter's configuration.
+// kernelPart writes the kernelspec, Jupyter's configuration and papermill's module.
 func kernelPart(d Dirs) part {
 	return part{
 		name:  "kernel",

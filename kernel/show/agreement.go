@@ -49,7 +49,7 @@ func agreementCell(pairs []eval.Agreed, a, b string, i, j int) cell {
 	s := pairs[k].Share
 	c := cell{
 		text:  fmt.Sprintf("%.3f, %.3f to %.3f (%d)", s.Value, s.Low, s.High, s.N),
-		html:  fmt.Sprintf(`<b>%.3f</b><br><span style="font-size:12px">%.3f to %.3f (%d)</span>`, s.Value, s.Low, s.High, s.N),
+		html:  fmt.Sprintf(`<b>%.3f</b><br><span style="font-size:14px">%.3f to %.3f (%d)</span>`, s.Value, s.Low, s.High, s.N),
 		style: tinted(2*s.Value - 1),
 	}
 	if s.N == 0 {

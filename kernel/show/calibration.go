@@ -64,7 +64,15 @@ func slope(e rlhf.PMEval) string {
 // is the mean claim of its pairs, so that a calibrated model lies on the line
 // however wide the bins are.
 func calibrationPanel(pms []PM) *panel {
-	p := &panel{title: "Calibration", xLabel: "|Δ|, how far apart the two scores are", yLabel: "share ranked right", x: span(0, 1), y: span(0.5, 1), empty: "no bins"}
+	p := &panel{title: "Calibration", xLabel: calibrationX, yLabel: calibrationY, x: span(0, 1), y: span(0.5, 1), empty: "no bins"}
+	calibrate(p, pms)
+	return p
+}
+
+const calibrationX, calibrationY = "|Δ|, how far apart the two scores are", "share ranked right"
+
+// calibrate draws the calibration of models into a panel.
+func calibrate(p *panel, pms []PM) {
 	largestBin := 0
 	for _, m := range pms {
 		for _, b := range m.Eval.Bins {
@@ -113,7 +121,6 @@ func calibrationPanel(pms []PM) *panel {
 	}
 	p.y.hi = min(p.y.hi, 1)
 	p.legend(names...)
-	return p
 }
 
 // curve returns 1/(1+e^−kx) on [lo, hi].

@@ -7,6 +7,7 @@ import (
 	"image/color"
 	"image/png"
 	"sync"
+	"unicode/utf8"
 
 	"codeberg.org/go-fonts/liberation/liberationsansbold"
 	"codeberg.org/go-fonts/liberation/liberationsansregular"
@@ -74,13 +75,31 @@ var fonts = sync.OnceValue(func() *font.Cache {
 	return font.NewCache(faces)
 })
 
-// lettering returns the style of a piece of text.
-func lettering(size float64, bold bool, c color.Color) text.Style {
+// lettering returns the style of a piece of text on white, in a colour that can be read.
+func lettering(size float64, bold bool, c color.NRGBA) text.Style {
 	f := font.Font{Typeface: "Liberation", Variant: "Sans", Size: vg.Length(size)}
 	if bold {
 		f.Weight = stdfont.WeightBold
 	}
-	return text.Style{Color: c, Font: f, Handler: text.Plain{Fonts: fonts()}}
+	return text.Style{Color: legible(c), Font: f, Handler: text.Plain{Fonts: fonts()}}
+}
+
+// longestLine is how much of a text is drawn, in characters: what is longer leaves the
+// picture anyway.
+const longestLine = 160
+
+// write draws text.
+func write(c *draw.Canvas, s text.Style, pt vg.Point, txt string) {
+	c.FillText(s, pt, shorten(txt, longestLine))
+}
+
+// fitted cuts a text to a width, and says so by an ellipsis.
+func fitted(s text.Style, txt string, width vg.Length) string {
+	txt = shorten(txt, longestLine)
+	for n := utf8.RuneCountInString(txt); n > 1 && s.Width(txt) > width; n-- {
+		txt = shorten(txt, n-1)
+	}
+	return txt
 }
 
 // A card is a picture of fixed size: panels side by side in rows on white.
@@ -97,6 +116,7 @@ const (
 	cardWidth  = 960
 	cardHeight = 460 // of one row of panels
 	gridHeight = 680 // of two rows
+	rowHeight  = 310 // of one row of three
 )
 
 // grid returns a card of the panels in two columns, or in one if there is one.
@@ -118,7 +138,8 @@ func (c *card) png() ([]byte, error) {
 	foot := vg.Length(0)
 	if c.caption != "" {
 		foot = captionHeight
-		all.FillText(aligned(lettering(captionSize, false, dim), text.XLeft, text.YBottom), vg.Point{X: pad + 3, Y: pad + 3}, c.caption)
+		style := aligned(lettering(captionSize, false, dim), text.XLeft, text.YBottom)
+		write(&all, style, vg.Point{X: pad + 3, Y: pad + 3}, fitted(style, c.caption, w-2*pad))
 	}
 	for i, p := range c.panels {
 		x, y := i%c.columns, i/c.columns
@@ -146,7 +167,7 @@ func (c *card) output(id string) output {
 	if !notebook() {
 		return o
 	}
-	raw, err := c.png()
+	raw, err := drawCard(c)
 	if err != nil {
 		o.text = err.Error() + "\n" + o.text
 		return o

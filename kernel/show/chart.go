@@ -38,7 +38,7 @@ func Loss(points []rlhf.Point, options ...Option) {
 	if n := len(points); n > 0 {
 		of = points[n-1].Step
 	}
-	show(d.card(points, of).output(""))
+	show(d.card(record{points: points, of: of}).output(""))
 }
 
 // Lines draws curves in one figure. Labels carry the unit: "KL, nats per
@@ -74,6 +74,9 @@ func Lines(title, xLabel, yLabel string, curves []Series, options ...Option) {
 		p.x = logarithmic(lo, hi)
 	default:
 		p.x.include(lo, hi)
+		if lo >= 0 { // there may be nothing below, as with a root
+			p.x.lo = max(p.x.lo, 0)
+		}
 	}
 	if !p.y.set {
 		p.y = span(0, 1)
@@ -118,6 +121,12 @@ func Histogram(title, label string, groups ...Values) {
 // the rows of a table that says the numbers. A mean in grey is dashed.
 func histogram(title, label string, groups []Values, colors []color.NRGBA) (*panel, [][]string) {
 	p := &panel{title: title, xLabel: label, yLabel: "share of samples", empty: "no data", y: span(0, 0.1)}
+	return p, p.bars(24, groups, colors)
+}
+
+// bars adds a histogram of each sample, on common bins, and returns the rows of a table
+// that says the numbers.
+func (p *panel) bars(bins int, groups []Values, colors []color.NRGBA) [][]string {
 	lo, hi := math.Inf(1), math.Inf(-1)
 	for _, g := range groups {
 		l, h := extremes(g.X)
@@ -129,7 +138,6 @@ func histogram(title, label string, groups []Values, colors []color.NRGBA) (*pan
 		lo, hi = 0, 1
 	}
 	p.x.include(lo, hi)
-	bins := 24
 	width := (p.x.hi - p.x.lo) / float64(bins)
 	rows := [][]string{{"sample", "n", "mean", "s.d.", "lowest", "highest"}}
 	for i, g := range groups {
@@ -164,5 +172,5 @@ func histogram(title, label string, groups []Values, colors []color.NRGBA) (*pan
 		p.plumb(mean, col, 2.8, col == dim)
 		p.key = append(p.key, key{label: fmt.Sprintf("%s: mean %s", clean(g.Name), decimals(mean)), color: col, dashed: col == dim})
 	}
-	return p, rows
+	return rows
 }

@@ -84,7 +84,7 @@ func (c Choice) about(g rlhf.Gold) string {
 
 func (c Choice) html() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, `<div style="%s">%s<table style="%s;width:100%%"><tr>`, cardStyle, turnsHTML(promptTurns(c.Prompt)), tableStyle)
+	fmt.Fprintf(&b, `<div style="%s">%s<table style="%s;width:100%%;table-layout:fixed"><tr>`, cardStyle, turnsHTML(promptTurns(c.Prompt)), tableStyle)
 	for i, name := range []string{"A", "B"} {
 		isA := i == 0
 		if isA == c.picksA() {
@@ -100,7 +100,7 @@ func (c Choice) html() string {
 	}
 	b.WriteString("</tr><tr>")
 	for i, r := range []string{c.A, c.B} {
-		fmt.Fprintf(&b, `<td style="%s;text-align:left;width:50%%">%s<br><span style="opacity:0.75;font-size:13px">%s</span></td>`,
+		fmt.Fprintf(&b, `<td style="%s;text-align:left;width:50%%">%s<br><span style="opacity:0.8;font-size:14px">%s</span></td>`,
 			cellStyle, folded(r), escape(c.about([]rlhf.Gold{c.GoldA, c.GoldB}[i])))
 	}
 	b.WriteString("</tr></table>")

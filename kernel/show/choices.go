@@ -55,10 +55,10 @@ const responsesAtOnce = 512
 // will take. It asks for a group of prompts at a time: group g is drawn with the
 // seed o.Seed + g.
 func BestOf(pm rlhf.PMRun, policy string, prompts []string, k int, o rlhf.Sampling) []rlhf.Choice {
-	id, start := gonbui.UniqueId(), time.Now()
+	id, start, name := gonbui.UniqueId(), time.Now(), oneLine(policy)
 	say := func(text string) { put(output{id: id, html: "<div>" + escape(text) + "</div>", text: text + "\n"}) }
 	if notebook() {
-		say(fmt.Sprintf("best of %d of %s · %d prompts", k, policy, len(prompts)))
+		say(fmt.Sprintf("best of %d of %s · %d prompts", k, name, len(prompts)))
 	}
 	var out []rlhf.Choice
 	for group := range slices.Chunk(prompts, max(1, responsesAtOnce/max(1, k))) {
@@ -70,10 +70,10 @@ func BestOf(pm rlhf.PMRun, policy string, prompts []string, k int, o rlhf.Sampli
 		out = append(out, cs...)
 		o.Seed++
 		if left := time.Since(start) / time.Duration(len(out)) * time.Duration(len(prompts)-len(out)); left > 0 && notebook() {
-			say(fmt.Sprintf("best of %d of %s · prompt %d of %d · %s left", k, policy, len(out), len(prompts), clock(left)))
+			say(fmt.Sprintf("best of %d of %s · prompt %d of %d · %s left", k, name, len(out), len(prompts), clock(left)))
 		}
 	}
-	say(fmt.Sprintf("best of %d of %s · %d prompts · %d responses · %s", k, policy, len(prompts), k*len(prompts), clock(time.Since(start))))
+	say(fmt.Sprintf("best of %d of %s · %d prompts · %d responses · %s", k, name, len(prompts), k*len(prompts), clock(time.Since(start))))
 	flush()
 	return out
 }

@@ -72,7 +72,7 @@ func judged(s rlhf.Sample) cell {
 	if s.Gold == nil || s.Gold.Why == "" {
 		return c
 	}
-	c.html = escape(c.text) + `<br><span style="opacity:0.75">(` + escape(s.Gold.Why) + `)</span>`
+	c.html += `<br><span style="opacity:0.8">(` + escape(s.Gold.Why) + `)</span>`
 	c.text += " (" + s.Gold.Why + ")"
 	return c
 }

@@ -83,13 +83,13 @@ const (
 )
 
 const (
-	cardStyle    = "border:1px solid rgba(128,128,128,0.45);border-radius:6px;padding:8px 12px;margin:8px 0;max-width:72em;font-size:15px"
+	cardStyle    = "border:1px solid rgba(128,128,128,0.45);border-radius:6px;padding:8px 12px;margin:8px 0;max-width:72em;font-size:15px;overflow-wrap:break-word"
 	summaryStyle = "cursor:pointer;opacity:0.8"
 )
 
 func (k pairCard) html() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, `<div style="%s"><div style="opacity:0.75;font-size:13px"><b>%s</b> %s</div>`, cardStyle, escape(k.tranche), escape(k.source))
+	fmt.Fprintf(&b, `<div style="%s"><div style="opacity:0.8;font-size:14px"><b>%s</b> %s</div>`, cardStyle, escape(shorten(oneLine(k.tranche), longestLine)), escape(shorten(oneLine(k.source), longestLine)))
 	offends := mayOffend(k.tranche)
 	if offends {
 		fmt.Fprintf(&b, `<details><summary style="%s">A red-team conversation: it may offend. Click to read.</summary>`, summaryStyle)
@@ -99,7 +99,7 @@ func (k pairCard) html() string {
 		fmt.Fprintf(&b, `<details><summary style="%s">%d earlier turns</summary>%s</details>`, summaryStyle, len(early), turnsHTML(early))
 	}
 	b.WriteString(turnsHTML(k.opening[len(early):]))
-	fmt.Fprintf(&b, `<table style="%s;width:100%%"><tr>`, tableStyle)
+	fmt.Fprintf(&b, `<table style="%s;width:100%%;table-layout:fixed"><tr>`, tableStyle)
 	for i, side := range []string{"chosen", "rejected"} {
 		if k.scores != nil {
 			side += " · score " + decimals(k.scores[i])

@@ -15,6 +15,7 @@ type course struct {
 	x     []float64
 	y     []rlhf.Accuracy
 	color color.NRGBA
+	bare  bool // one of several alike: without its name and intervals
 }
 
 // coursesPanel draws courses with their intervals beside the coin flip and names
@@ -43,12 +44,16 @@ func coursesPanel(title, setting string, x axis, courses []course) *panel {
 			v := p.x.shifted(c.x[j], beside)
 			s.x, s.y = append(s.x, v), append(s.y, c.y[j].Value)
 			colors, radius = append(colors, c.color), append(radius, 4)
-			p.whisker(v, c.y[j].Low, c.y[j].High, c.color)
+			if !c.bare {
+				p.whisker(v, c.y[j].Low, c.y[j].High, c.color)
+			}
 			if finite(v) && finite(c.y[j].Value) {
 				last.x, last.y = v, c.y[j].Value
 			}
 		}
-		names = append(names, last)
+		if !c.bare {
+			names = append(names, last)
+		}
 		p.line(s, c.color, 2.4, false)
 		p.dots(s, colors, radius)
 	}

@@ -1,31 +1,55 @@
 package show
 
 import (
+	"encoding/json"
 	"fmt"
 	"image/color"
 	"math"
 	"strings"
 
 	"hhrlhf/rlhf"
+	"hhrlhf/rlhf/eval"
 )
 
 // A dashboard is the figure of a run, drawn again as points arrive. It remembers
 // its axes, which only grow.
 type dashboard struct {
-	kind string // "lm", "distill", "pm" or "ppo"
-	name string
-	logX bool
-	axes map[string]axis // by panel title
+	kind   string // "lm", "distill", "direct", "pm" or "ppo"
+	name   string
+	target float64 // of an adaptive KL penalty, nats per response; 0: there is none
+	looks  bool    // held-out comparisons are scored on the way
+	logX   bool
+	axes   map[string]axis // by panel title
+}
+
+// A record is what is known of a run, from its log and from its events.
+type record struct {
+	points   []rlhf.Point
+	of       int // the step that it is to reach
+	written  []rlhf.Sample
+	judged   []eval.Judged // held-out comparisons, as the model scored them
+	judgedAt int           // at this step
 }
 
 func newDashboard(kind, name string) *dashboard {
 	return &dashboard{kind: kind, name: name, axes: map[string]axis{}}
 }
 
+// configure takes over what a panel must know of a run's configuration. One that does
+// not say it, or says it in another way, has no such panel.
+func (d *dashboard) configure(config json.RawMessage) {
+	var c struct {
+		KLTarget float64 `json:"kl_target"`
+	}
+	if d.kind == "ppo" && json.Unmarshal(config, &c) == nil && finite(c.KLTarget) {
+		d.target = max(c.KLTarget, 0)
+	}
+}
+
 // kindOf says which kind of run recorded the points, "" if none of ours.
 func kindOf(points []rlhf.Point) string {
 	for _, p := range points {
-		for _, k := range []struct{ metric, kind string }{{"objective/score", "ppo"}, {"pm/loss", "pm"}, {"distill/kl", "distill"}, {"lm/loss", "lm"}} {
+		for _, k := range []struct{ metric, kind string }{{"objective/score", "ppo"}, {"pm/loss", "pm"}, {"distill/kl", "distill"}, {"direct/loss", "direct"}, {"lm/loss", "lm"}} {
 			if _, ok := p.Values[k.metric]; ok {
 				return k.kind
 			}
@@ -45,22 +69,30 @@ func values(points []rlhf.Point, name string) series {
 	return s
 }
 
-// card draws the points of a run that is to reach the step of.
-func (d *dashboard) card(points []rlhf.Point, of int) *card {
+// card draws a record. Its height depends on the kind of the run alone, so that the
+// page below it stays put.
+func (d *dashboard) card(r record) *card {
+	points, of := r.points, max(r.of, 1)
 	if n := len(points); n > 0 {
 		of = max(of, points[n-1].Step)
 	}
-	of = max(of, 1)
 	c := &card{width: cardWidth, height: cardHeight, columns: 2}
+	c.text = d.text(points)
 	switch d.kind {
 	case "ppo":
-		c.height = gridHeight
-		c.panels = d.ppo(points, of)
+		c.height = 3 * rowHeight
+		c.panels = d.ppo(r, of)
 	case "pm":
+		c.height = gridHeight
 		c.panels = d.pm(points, of)
-		if len(c.panels) > 2 {
-			c.height = gridHeight
+		if d.looks {
+			c.height = 3 * rowHeight
+			panels, text := d.judged(r)
+			c.panels, c.text = append(c.panels, panels...), c.text+text
 		}
+	case "direct":
+		c.height = gridHeight
+		c.panels = d.direct(points, of)
 	case "distill":
 		c.columns = 1
 		c.panels = d.distill(points, of)
@@ -68,7 +100,6 @@ func (d *dashboard) card(points []rlhf.Point, of int) *card {
 		c.columns = 1
 		c.panels = d.lm(points, of)
 	}
-	c.text = d.text(points)
 	return c
 }
 
@@ -87,6 +118,16 @@ func (d *dashboard) panel(title, yLabel string, of int, y axis) *panel {
 	return p
 }
 
+// free returns an empty panel whose abscissa is not the step. Its axes are those that
+// the panel of this title had before, or x and y.
+func (d *dashboard) free(title, xLabel, yLabel string, x, y axis) *panel {
+	p := &panel{title: title, xLabel: xLabel, yLabel: yLabel, x: x, y: y, free: true, empty: "waiting for the first step"}
+	if old, ok := d.axes[title]; ok {
+		p.x, p.y = d.axes[title+" x"], old
+	}
+	return p
+}
+
 // keep remembers the axes of the panels for the next frame.
 func (d *dashboard) keep(panels ...*panel) []*panel {
 	for _, p := range panels {
@@ -94,8 +135,11 @@ func (d *dashboard) keep(panels ...*panel) []*panel {
 		if p.right != nil {
 			d.axes[p.title+" right"] = *p.right
 		}
-		if p.ramp != nil {
+		if p.free {
 			d.axes[p.title+" x"] = p.x
+		}
+		if !p.x.set {
+			p.x = span(0, 1)
 		}
 		if !p.y.set {
 			p.y = span(0, 1)
@@ -132,88 +176,6 @@ func (d *dashboard) distill(points []rlhf.Point, of int) []*panel {
 	return d.keep(p)
 }
 
-func (d *dashboard) pm(points []rlhf.Point, of int) []*panel {
-	loss := d.panel("Preference model: loss", "nats per pair", of, span(0, 0.8))
-	loss.level(math.Ln2, dim, true)
-	loss.trend(values(points, "pm/loss"), of, "loss", blue)
-	acc := d.panel("Accuracy in training", "share of pairs ranked right", of, fixed(0, 1))
-	acc.level(0.5, dim, true)
-	acc.trend(values(points, "pm/accuracy"), of, "accuracy", vermilion)
-	for _, p := range []*panel{loss, acc} {
-		p.key = append(p.key, key{label: "coin flip", color: dim, dashed: true})
-	}
-	chosen, rejected := values(points, "pm/chosen"), values(points, "pm/rejected")
-	if len(points) > 0 && len(chosen.x) == 0 {
-		return d.keep(loss, acc)
-	}
-	scores := d.panel("Mean scores", "PM score", of, axis{})
-	scores.trend(chosen, of, "chosen", blue)
-	scores.trend(rejected, of, "rejected", vermilion)
-	scores.key = []key{{label: "chosen", color: blue}, {label: "rejected", color: vermilion}}
-	return d.keep(loss, acc, scores, d.pmFourth(points, of))
-}
-
-// pmFourth is the last panel of a preference model: the language-model loss where
-// it is trained on too, the margin otherwise.
-func (d *dashboard) pmFourth(points []rlhf.Point, of int) *panel {
-	if lm := values(points, "pm/lm_loss"); len(lm.x) > 0 {
-		p := d.panel("Loss as a language model", "nats per token of the chosen", of, axis{})
-		p.trend(lm, of, "loss", green)
-		return p
-	}
-	p := d.panel("Margin", "score of chosen − rejected", of, span(0, 0.5))
-	p.trend(values(points, "pm/margin"), of, "margin", green)
-	return p
-}
-
-func (d *dashboard) ppo(points []rlhf.Point, of int) []*panel {
-	score := d.panel("Score of the preference model", "PM score", of, axis{})
-	mean, std := values(points, "objective/score"), values(points, "objective/score_std")
-	if len(mean.x) == len(std.x) {
-		lo, hi := make([]float64, len(mean.x)), make([]float64, len(mean.x))
-		for i := range mean.x {
-			lo[i], hi[i] = mean.y[i]-std.y[i], mean.y[i]+std.y[i]
-		}
-		score.band(mean.x, lo, hi, faint(blue, 0.18))
-		score.key = append(score.key, key{label: "± 1 s.d. of samples", color: faint(blue, 0.18), box: true})
-	}
-	score.line(mean, blue, 2.8, false)
-	score.key = append([]key{{label: "mean of the batch", color: blue}}, score.key...)
-
-	kl := d.panel("Distance from the initial policy", "KL, nats per response", of, span(0, 1))
-	kl.line(values(points, "objective/kl_k3"), orange, 1.8, true)
-	kl.line(values(points, "objective/kl"), vermilion, 2.8, false)
-	kl.key = []key{{label: "KL (k1, in the reward)", color: vermilion}}
-	if len(values(points, "objective/kl_k3").x) > 0 {
-		kl.key = append(kl.key, key{label: "k3", color: orange, dashed: true})
-	}
-
-	root := sqrtKLPanel("Score against √KL", points, of, d.axes)
-	d.keep(score, kl, root)
-	return append([]*panel{score, kl, root}, d.keep(d.fourth(points, of))...)
-}
-
-// fourth is the last panel of PPO: the gold labels where the data have them,
-// length and end rate otherwise.
-func (d *dashboard) fourth(points []rlhf.Point, of int) *panel {
-	helpful, harmless := values(points, "objective/gold_helpful"), values(points, "objective/gold_harmless")
-	if len(helpful.x)+len(harmless.x) > 0 {
-		p := d.panel("What the true labeller says", "gold label, −1 to 1", of, fixed(-1, 1))
-		p.level(0, dim, true)
-		p.line(helpful, green, 2.8, false)
-		p.line(harmless, purple, 2.8, false)
-		p.key = []key{{label: "helpful", color: green}, {label: "harmless", color: purple}}
-		return p
-	}
-	p := d.panel("Length and ending", "tokens per response", of, span(0, 10))
-	right := fixed(0, 1)
-	p.right, p.rightLabel, p.rightColor = &right, "share that end themselves", vermilion
-	p.line(values(points, "response/length_mean"), blue, 2.8, false)
-	p.lineRight(values(points, "response/eos_rate"), vermilion, 2.2, true)
-	p.key = []key{{label: "length", color: blue}, {label: "ended (right)", color: vermilion, dashed: true}}
-	return p
-}
-
 // text says the numbers of a run: for each metric drawn, where it began, where
 // it is and its extremes.
 func (d *dashboard) text(points []rlhf.Point) string {
@@ -243,6 +205,7 @@ func (d *dashboard) text(points []rlhf.Point) string {
 
 // drawn holds the metrics that a dashboard shows.
 var drawn = map[string]bool{
+	"direct/loss": true, "direct/accuracy": true, "direct/margin": true, "direct/chosen": true, "direct/rejected": true,
 	"lm/loss": true, "distill/kl": true, "pm/loss": true, "pm/accuracy": true,
 	"pm/margin": true, "pm/chosen": true, "pm/rejected": true, "pm/lm_loss": true,
 	"objective/score": true, "objective/score_std": true, "objective/kl": true, "objective/kl_k3": true, "objective/sqrt_kl": true,

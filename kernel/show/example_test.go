@@ -2,6 +2,7 @@ package show_test
 
 import (
 	"fmt"
+	"time"
 
 	"hhrlhf/kernel/show"
 	"hhrlhf/rlhf"
@@ -338,16 +339,30 @@ func ExampleHistogram() {
 }
 
 func ExampleStatus() {
-	show.Status(rlhf.Status{Backend: "xla:cpu", Device: "2 cores", Busy: "tour-ppo: step 7 of 150", Waiting: 1, RSSBytes: 700 << 20, Loaded: []string{"tour-lm", "tour-pm"}, Dir: "runs", Version: "v0.1.0"})
+	show.Status(rlhf.Status{Name: "09_ppo_run", Backend: "xla:cpu", Device: "2 cores", PID: 4711, Version: "v0.1.0", RSSBytes: 700e6, DeviceBytes: 48e6, FreeBytes: 6.1e9, Dir: "runs",
+		Job:      &rlhf.Job{Run: "tour-ppo", What: "training", Step: 7, Of: 150, Left: 65 * time.Second, Client: "pid 12 of 09_ppo_run"},
+		Line:     []rlhf.Job{{Run: "tour-pm", What: "evaluation", Client: "pid 13 of other"}},
+		Watchers: []rlhf.Watcher{{Run: "tour-ppo", Client: "pid 14 of wall"}},
+		Models:   []rlhf.Loaded{{Name: "tour-ppo", Bytes: 48e6}},
+		Runs: []rlhf.RunState{{Name: "tour-pm", Kind: "pm", State: rlhf.StateWaiting, Step: 60, Planned: 60, Metric: "pm/accuracy", Value: 0.79},
+			{Name: "tour-ppo", Kind: "ppo", State: rlhf.StateBusy, Step: 7, Planned: 150, Metric: "objective/score", Value: 0.25}}})
 	// Output:
-	// lab
-	// doing    tour-ppo: step 7 of 150 (1 waiting)
-	// backend  xla:cpu
-	// device   2 cores
-	// loaded   tour-lm, tour-pm
-	// memory   700 MiB
-	// runs in  runs
-	// version  v0.1.0
+	// 09_ppo_run
+	// doing        tour-ppo · step 7 of 150 · 1:05 left · pid 12 of 09_ppo_run
+	// waiting, 1.  tour-pm · evaluation · pid 13 of other
+	// watching     tour-ppo · pid 14 of wall
+	// backend      xla:cpu
+	// device       2 cores
+	// memory       700 MB in the process · 48 MB of models on the device · 6.1 GB free on the host
+	// process      4711 · v0.1.0
+	// runs in      runs
+	//
+	// in memory  weights and optimiser
+	// tour-ppo   48 MB
+	//
+	// run       kind  state    steps     newest figure
+	// tour-ppo  ppo   busy     7 of 150  objective/score 0.25
+	// tour-pm   pm    waiting  60 of 60  pm/accuracy 0.79
 }
 
 func ExampleRuns() {

@@ -1,11 +1,13 @@
 package show_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
 	"math"
 	"math/rand/v2"
+	"sync"
 	"time"
 
 	"hhrlhf/kernel/show"
@@ -35,6 +37,7 @@ func history(kind string, n int, gold bool) []rlhf.Point {
 			v["objective/score_std"] = 0.9 - 0.3*t
 			v["response/length_mean"] = 12 + 2*t + noise(0.4)
 			v["response/eos_rate"] = min(1, 0.93+0.05*t+noise(0.01))
+			v["policy/entropy"] = 1.9 - 0.8*t + 0.04*math.Sin(float64(i))
 			if gold {
 				v["objective/gold_helpful"] = -0.1 + 0.6*t + noise(0.05)
 				v["objective/gold_harmless"] = 0.3 + 0.5*t + noise(0.05)
@@ -55,6 +58,15 @@ type run struct {
 	fails   int // the step that fails, if > 0
 	gold    bool
 	points  []rlhf.Point
+	config  string
+
+	mu sync.Mutex // guards done: a run may be watched while another goroutine trains it
+}
+
+func (r *run) at() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.done
 }
 
 func newRun(kind string, done, planned int, gold bool) *run {
@@ -62,9 +74,35 @@ func newRun(kind string, done, planned int, gold bool) *run {
 }
 
 func (r *run) Info() (rlhf.RunInfo, error) {
-	return rlhf.RunInfo{Name: r.name, Kind: r.kind, Step: r.done, Planned: r.planned}, nil
+	return rlhf.RunInfo{Name: r.name, Kind: r.kind, Step: r.at(), Planned: r.planned, Config: json.RawMessage(r.config)}, nil
 }
-func (r *run) History() ([]rlhf.Point, error) { return r.points[:r.done], nil }
+
+// Written are four samples a step, whose mean is near the score of the step's point.
+func (r *run) Written(last int) ([]rlhf.Sample, error) {
+	var all []rlhf.Sample
+	for i := range r.at() {
+		all = append(all, r.samplesOf(i)...)
+	}
+	if r.kind != "ppo" {
+		return nil, nil
+	}
+	if last > 0 {
+		all = all[max(0, len(all)-last):]
+	}
+	return all, nil
+}
+
+// samplesOf are what the ith step keeps.
+func (r *run) samplesOf(i int) []rlhf.Sample {
+	rng := rand.New(rand.NewPCG(5, uint64(i)))
+	out := samples(rlhf.ShownSamples)
+	for j := range out {
+		out[j].Step = i + 1
+		out[j].Score = r.points[i].Values["objective/score"] + 0.6*rng.NormFloat64()
+	}
+	return out
+}
+func (r *run) History() ([]rlhf.Point, error) { return r.points[:r.at()], nil }
 func (r *run) Train() iter.Seq2[rlhf.Event, error] {
 	return r.Steps(r.planned - r.done)
 }
@@ -80,16 +118,32 @@ func (r *run) Steps(n int) iter.Seq2[rlhf.Event, error] {
 				yield(rlhf.Event{}, errors.New("lab: step 7: the engine went away"))
 				return
 			}
+			r.mu.Lock()
 			r.done++
+			r.mu.Unlock()
 			e := rlhf.Event{Run: r.name, Kind: r.kind, Step: r.done, Of: of, Left: time.Duration(of-r.done) * 2500 * time.Millisecond, Point: &r.points[r.done-1]}
-			if r.kind == "ppo" && r.done%2 == 0 {
-				e.Samples = samples(4)
+			if r.kind == "ppo" {
+				e.Samples = r.samplesOf(r.done - 1)
 			}
 			if !yield(e, nil) {
 				return
 			}
 		}
 	}
+}
+
+// adaptive is a run whose penalty moves towards a target.
+func adaptive(done, planned int) *run {
+	r := newRun("ppo", done, planned, true)
+	r.config = `{"policy":"lm","kl_target":6,"kl_coef":0.02}`
+	rng, coef := rand.New(rand.NewPCG(6, 7)), 0.02
+	for i, p := range r.points {
+		kl := 6*(1-math.Exp(-float64(i)/9)) + 1.5*math.Sin(float64(i)/7) + math.Abs(0.3*rng.NormFloat64())
+		p.Values["objective/kl"], p.Values["objective/kl_k3"] = kl, 1.1*kl
+		p.Values["objective/kl_coef"] = coef
+		coef *= 1 + 0.3*max(-0.2, min(0.2, kl/6-1))
+	}
+	return r
 }
 
 func samples(n int) []rlhf.Sample {

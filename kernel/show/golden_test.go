@@ -15,6 +15,7 @@ import (
 	"hhrlhf/kernel/show"
 	"hhrlhf/rlhf"
 	"hhrlhf/rlhf/eval"
+	"hhrlhf/rlhf/study"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden pictures in testdata")
@@ -38,6 +39,8 @@ var pictures = []struct {
 	{"ppo_gold", func() { show.History(newRun("ppo", 60, 60, true)) }},
 	{"ppo_start", func() { show.History(newRun("ppo", 0, 60, true)) }},
 	{"ppo_one", func() { show.History(newRun("ppo", 1, 60, true)) }},
+	{"ppo_target", func() { show.History(adaptive(60, 60)) }},
+	{"pm_looks", func() { show.TrainPM(newJudge(60, 60), 4) }},
 	{"sqrtkl", func() { show.SqrtKL(history("ppo", 150, true)) }},
 	{"pmeval", func() { show.PMEval(pmEval()) }},
 	{"pmeval_full", func() { show.PMEval(fullPMEval(1.04)) }},
@@ -49,6 +52,35 @@ var pictures = []struct {
 	}},
 	{"thresholds", func() { show.Thresholds(show.PM{Name: "helpful", Eval: fullPMEval(1.02)}) }},
 	{"margins", func() { show.Margins(judgedPairs(600)) }},
+	{"tax", func() { show.Tax(capabilities()) }},
+	{"tasks", func() { show.Tasks("A published model on the public tests", askedTasks()...) }},
+	{"tasks_one", func() { show.Tasks("One task", askedTasks()[0]) }},
+	{"norms", func() { show.Norms("Five ways to score the same answers", choiceResults()...) }},
+	{"truth", func() { show.Truth(studyHonesty("")) }},
+	{"tone", func() { show.Tone(studyHonesty("")) }},
+	{"published", func() { show.Published(studyHonesty("group ").Real) }},
+	{"published_none", func() { show.Published(study.RealHonesty{}) }},
+	{"mainline", func() { show.MainLine(studyGrid()) }},
+	{"ood", func() { show.OOD(ood()) }},
+	{"detection", func() { show.Detection(detected("smollm2", 0, 1, 30, 0.78)) }},
+	{"redteam", func() {
+		r := attacks()
+		r.Real = nil
+		show.RedTeam(r)
+	}},
+	{"redteam_released", func() { show.RedTeam(study.RedTeam{Real: attacks().Real}) }},
+	{"ratings", func() { show.Ratings(studyRated()) }},
+	{"recovery", func() { show.Recovery(studyRated().Recovery) }},
+	{"ratings_course", func() { show.CalibrationCourse(studyRated()) }},
+	{"measures", func() { show.FourMeasures(studyIterated().Seeds[0].Reports...) }},
+	{"meanlogp", func() { show.MeanLogP(studyIterated()) }},
+	{"beside", func() { show.Beside(besideOf("policy"), besideOf("policy"), besideOf("policy")) }},
+	{"programs", func() { show.Programs(studySkills()) }},
+	{"summaries", func() { show.Summaries(studySkills().Summaries) }},
+	{"robustness", func() { show.Robustness(studyRobust()) }},
+	{"laws", func() { show.Laws(studyRobust()) }},
+	{"overoptimised", func() { show.Overoptimised(studyRobust()) }},
+	{"plane", func() { show.Plane(studyObjectives("")) }},
 	{"scaling", func() {
 		points := ladder()
 		fit, err := eval.FitScaling(points)
@@ -158,17 +190,19 @@ func TestPicturesNegative(t *testing.T) {
 	}
 }
 
-// picture returns the one picture that draw shows.
+// picture returns the one picture that draw shows, of frames of one place the last.
 func picture(t *testing.T, draw func()) []byte {
 	t.Helper()
 	var got []byte
+	place := ""
 	show.Catch(t, func(s show.Shown) {
 		if s.PNG == nil {
 			return
 		}
-		if got != nil {
+		if got != nil && (s.ID == "" || s.ID != place) {
 			t.Error("more than one picture")
 		}
+		place = s.ID
 		if s.Text == "" {
 			t.Error("a picture without text")
 		}

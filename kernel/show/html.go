@@ -30,18 +30,21 @@ var mathless = strings.NewReplacer("\n", "<br>", "$", "<span>$</span>", `\`, `<s
 // the notebook. Text takes the theme's colour; the rule between rows is a grey
 // that is visible on white and on black.
 const (
-	tableStyle = "border-collapse:collapse;margin:4px 0 10px 0;font-size:14px;color:inherit"
+	tableStyle = "border-collapse:collapse;margin:4px 0 10px 0;font-size:14px"
 	headStyle  = "padding:4px 10px;vertical-align:bottom;font-weight:bold;border-bottom:2px solid rgba(128,128,128,0.7)"
-	cellStyle  = "padding:4px 10px;vertical-align:top;border-bottom:1px solid rgba(128,128,128,0.35)"
+	cellStyle  = "padding:4px 10px;vertical-align:top;border-bottom:1px solid rgba(128,128,128,0.35);overflow-wrap:break-word"
 )
 
-// leastTint is the share of the scale below which a cell keeps the theme's
-// colours: a tint too pale to see would be a white block on a dark page.
+// leastTint is the share of the scale below which a cell has no tint: nobody could see it.
 const leastTint = 0.02
 
+// fullTint is the opacity of the strongest tint.
+const fullTint = 0.6
+
 // tinted returns the style of a cell whose value lies v of the way from 0 to -1
-// or 1: orange for negative, blue for positive. It sets the text colour too,
-// because the theme's may not be readable on the tint.
+// or 1: orange for negative, blue for positive. The tint is laid over the page, so that
+// 0 is the page's own colour in a light theme and in a dark one, and the theme's
+// text can be read on it in both. What is no number is yellow.
 func tinted(v float64) string {
 	if !finite(v) {
 		return "background-color:#f0e442;color:#111111;"
@@ -53,8 +56,7 @@ func tinted(v float64) string {
 	if v < 0 {
 		end = vermilion
 	}
-	f := 0.55 * min(math.Abs(v), 1)
-	return "background-color:" + hex(over(end, f)) + ";color:#111111;"
+	return fmt.Sprintf("background-color:rgba(%d,%d,%d,%.2f);", end.R, end.G, end.B, fullTint*min(math.Abs(v), 1))
 }
 
 // over mixes c into white at the share f.
@@ -155,7 +157,7 @@ func numeric(v float64) cell { return cell{text: number(v), right: true} }
 func prompt(p string) cell {
 	s := strings.TrimSuffix(p, rlhf.Assistant)
 	if !strings.HasPrefix(s, rlhf.Human) {
-		return cell{text: strings.TrimSpace(s), style: "max-width:22em;"}
+		return cell{text: strings.TrimSpace(s), html: folded(s), style: "max-width:22em;"}
 	}
 	c := cell{style: "max-width:22em;"}
 	var texts, marks []string
@@ -165,13 +167,13 @@ func prompt(p string) cell {
 			who = "Assistant"
 		}
 		texts = append(texts, who+": "+t.Text)
-		marks = append(marks, "<b>"+who+":</b> "+escape(t.Text))
+		marks = append(marks, "<b>"+who+":</b> "+folded(t.Text))
 	}
 	c.text, c.html = strings.Join(texts, "\n"), strings.Join(marks, "<br>")
 	return c
 }
 
-// response returns a cell with a response.
+// response returns a cell with a response; the end of a long one folds.
 func response(r string) cell {
-	return cell{text: strings.TrimSpace(r), style: "max-width:32em;"}
+	return cell{text: strings.TrimSpace(r), html: folded(r), style: "max-width:32em;"}
 }

@@ -69,6 +69,18 @@ func (p *panel) level(y float64, c color.NRGBA, dashed bool) {
 	})
 }
 
+// stripe fills the panel between two levels.
+func (p *panel) stripe(lo, hi float64, c color.NRGBA) {
+	if !finite(lo) || !finite(hi) {
+		return
+	}
+	p.y.include(lo, hi)
+	p.layers = append(p.layers, func(dc *draw.Canvas, at func(x, y float64) vg.Point) {
+		a, b := at(p.x.lo, lo).Y, at(p.x.lo, hi).Y
+		dc.FillPolygon(c, dc.ClipPolygonXY([]vg.Point{{X: dc.Min.X, Y: a}, {X: dc.Max.X, Y: a}, {X: dc.Max.X, Y: b}, {X: dc.Min.X, Y: b}}))
+	})
+}
+
 // plumb adds a vertical reference line.
 func (p *panel) plumb(x float64, c color.NRGBA, width float64, dashed bool) {
 	if !finite(x) {
@@ -155,11 +167,22 @@ func (p *panel) rect(x0, y0, x1, y1 float64, fill color.NRGBA) {
 }
 
 // note writes text at a place of the data, shifted by dx to the right and dy upwards, in points.
-func (p *panel) note(x, y float64, dx, dy vg.Length, s string, c color.Color) {
+func (p *panel) note(x, y float64, dx, dy vg.Length, s string, c color.NRGBA) {
+	p.noteIn(x, y, dx, dy, s, legible(c))
+}
+
+// noteOn is note on a ground that is not white.
+func (p *panel) noteOn(x, y float64, dx, dy vg.Length, s string, ground color.NRGBA) {
+	p.noteIn(x, y, dx, dy, s, on(ground))
+}
+
+func (p *panel) noteIn(x, y float64, dx, dy vg.Length, s string, c color.NRGBA) {
 	p.layers = append(p.layers, func(dc *draw.Canvas, at func(x, y float64) vg.Point) {
 		pt := at(x, y)
 		pt.X, pt.Y = pt.X+dx, pt.Y+dy
-		middle(dc, aligned(lettering(tickSize, true, c), text.XLeft, text.YCenter), pt, s)
+		style := aligned(lettering(tickSize, true, ink), text.XLeft, text.YCenter)
+		style.Color = c
+		middle(dc, style, pt, s)
 	})
 }
 

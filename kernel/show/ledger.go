@@ -83,7 +83,7 @@ func ledger(b *rlhf.Batch, row int) *table {
 		line = append(line, mask)
 		if !counts {
 			for j := range line {
-				line[j].style = "opacity:0.55;"
+				line[j].style = "opacity:0.7;"
 			}
 		}
 		t.rows = append(t.rows, line)

@@ -10,6 +10,7 @@ import (
 	"github.com/janpfeifer/gonb/gonbui"
 
 	"hhrlhf/rlhf"
+	"hhrlhf/rlhf/eval"
 )
 
 // redraw is the least time between two frames; a frame that takes long to draw
@@ -30,7 +31,7 @@ const samplesShown = 4
 // with exit code 1.
 //
 // Live knows only the events that it sees; [Steps] and [Train] draw what the run
-// did before as well.
+// did before as well, and the band about the target of an adaptive penalty.
 func Live(events iter.Seq2[rlhf.Event, error]) {
 	if err := Watch(events); err != nil {
 		fail(err)
@@ -40,7 +41,7 @@ func Live(events iter.Seq2[rlhf.Event, error]) {
 // Watch is Live that returns the error of the sequence. An empty sequence is
 // none: the run was trained already.
 func Watch(events iter.Seq2[rlhf.Event, error]) error {
-	return watch(events, &state{})
+	return watch(plain(events), &state{})
 }
 
 // Train trains a run to its planned number of steps and draws it from its first
@@ -53,7 +54,7 @@ func Steps(run rlhf.Run, n int) { liveRun(run, run.Steps(n)) }
 func liveRun(run rlhf.Run, events iter.Seq2[rlhf.Event, error]) {
 	s, err := past(run)
 	if err == nil {
-		err = watch(events, s)
+		err = watch(plain(events), s)
 	}
 	if err != nil {
 		fail(err)
@@ -67,10 +68,15 @@ func History(run rlhf.Run) {
 		fail(err)
 		return
 	}
-	show(s.board.card(s.points, s.of).output(""))
+	show(s.board.card(s.record).output(""))
 }
 
-// past returns the state that a run's history leaves.
+// A writer is a run that keeps responses of its steps, as an rlhf.PPORun does.
+type writer interface {
+	Written(last int) ([]rlhf.Sample, error)
+}
+
+// past returns the state that a run's log leaves.
 func past(run rlhf.Run) (*state, error) {
 	info, err := run.Info()
 	if err != nil {
@@ -80,27 +86,61 @@ func past(run rlhf.Run) (*state, error) {
 	if err != nil {
 		return nil, fmt.Errorf("show: history of %s: %w", info.Name, err)
 	}
-	s := &state{run: info.Name, kind: info.Kind, step: info.Step, of: info.Step, points: slices.Clone(points)}
+	s := &state{run: info.Name, kind: info.Kind, step: info.Step, record: record{of: info.Step, points: slices.Clone(points)}}
+	if w, ok := run.(writer); ok {
+		if s.written, err = w.Written(0); err != nil {
+			return nil, fmt.Errorf("show: responses of %s: %w", info.Name, err)
+		}
+		s.samples = newest(s.written)
+	}
 	s.board = newDashboard(s.kind, s.run)
+	s.board.configure(info.Config)
 	return s, nil
+}
+
+// newest returns the responses of the last step that has any.
+func newest(written []rlhf.Sample) []rlhf.Sample {
+	from := len(written)
+	for from > 0 && written[from-1].Step == written[len(written)-1].Step {
+		from--
+	}
+	return written[from:]
 }
 
 // state is what is known of a run while it is watched.
 type state struct {
 	run, kind string
-	step, of  int
+	step      int
 	left      time.Duration
-	points    []rlhf.Point
-	samples   []rlhf.Sample
-	message   string
-	seen      int // events
-	done      bool
-	err       error
-	board     *dashboard
+	record
+	samples  []rlhf.Sample // the newest
+	message  string
+	seen     int // events
+	done     bool
+	watching bool // somebody else trains it
+	err      error
+	board    *dashboard
 }
 
-// add takes in an event.
-func (s *state) add(e rlhf.Event) {
+// news is an event, or what this package finds out about a run beside its events.
+type news struct {
+	rlhf.Event
+	judged []eval.Judged // held-out comparisons, as the model scores them now
+}
+
+// plain makes news of events.
+func plain(events iter.Seq2[rlhf.Event, error]) iter.Seq2[news, error] {
+	return func(yield func(news, error) bool) {
+		for e, err := range events {
+			if !yield(news{Event: e}, err) {
+				return
+			}
+		}
+	}
+}
+
+// add takes in news.
+func (s *state) add(e news) {
 	if s.board == nil {
 		s.run, s.kind = e.Run, e.Kind
 		if s.kind == "" && e.Point != nil {
@@ -110,26 +150,36 @@ func (s *state) add(e rlhf.Event) {
 	}
 	s.seen++
 	s.step, s.of, s.left, s.message = e.Step, e.Of, e.Left, e.Message
+	if e.judged != nil {
+		s.judged, s.judgedAt = e.judged, e.Step
+	}
 	if len(e.Samples) > 0 {
 		s.samples = e.Samples
-	}
-	if e.Point == nil {
-		return
-	}
-	if n := len(s.points); n > 0 && s.points[n-1].Step >= e.Point.Step {
-		// A run that was cut off repeats the step it had not saved. The slice may
-		// be on its way to the screen, hence a copy.
-		keep := 0
-		for keep < n && s.points[keep].Step < e.Point.Step {
-			keep++
+		if e.Samples[0].Step > 0 {
+			s.written = append(before(s.written, e.Samples[0].Step, func(w rlhf.Sample) int { return w.Step }), e.Samples...)
 		}
-		s.points = slices.Clone(s.points[:keep])
 	}
-	s.points = append(s.points, *e.Point)
+	if e.Point != nil {
+		s.points = append(before(s.points, e.Point.Step, func(p rlhf.Point) int { return p.Step }), *e.Point)
+	}
+}
+
+// before returns those of list that are of steps before step. A run that was cut off
+// repeats the step it had not saved. The list may be on its way to the screen: where
+// something goes, what is left is a copy.
+func before[T any](list []T, step int, of func(T) int) []T {
+	keep := len(list)
+	for keep > 0 && of(list[keep-1]) >= step {
+		keep--
+	}
+	if keep == len(list) {
+		return list
+	}
+	return slices.Clone(list[:keep])
 }
 
 // watch ranges over the events while another goroutine draws the latest state.
-func watch(events iter.Seq2[rlhf.Event, error], s *state) error {
+func watch(events iter.Seq2[news, error], s *state) error {
 	v := newView()
 	var mu gosync.Mutex
 	dirty := make(chan struct{}, 1)
@@ -199,7 +249,7 @@ func (v *view) frame(s *state) time.Duration {
 		return printEvery
 	}
 	start := time.Now()
-	put(s.board.card(s.points, s.of).output(v.picture))
+	put(s.board.card(s.record).output(v.picture))
 	put(output{id: v.below, html: s.below(), text: s.status() + "\n"})
 	return max(redraw, 4*time.Since(start))
 }

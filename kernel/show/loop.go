@@ -57,7 +57,11 @@ func (p *progress) add(e rlhf.Event) {
 }
 
 func (p *progress) line() string {
-	text := fmt.Sprintf("%s · stage %d of %d · %s", oneLine(p.stage.Run), p.stage.Step+1, p.stage.Of, oneLine(p.stage.Message))
+	text := oneLine(p.stage.Run)
+	if p.stage.Of > 0 { // a study does not know how much is on disk
+		text += fmt.Sprintf(" · stage %d of %d", p.stage.Step+1, p.stage.Of)
+	}
+	text += " · " + oneLine(p.stage.Message)
 	left := p.stage.Left
 	if p.run.Run != "" {
 		text += fmt.Sprintf(" · %s, step %d of %d", oneLine(p.run.Run), p.run.Step, p.run.Of)
@@ -76,7 +80,11 @@ func (p *progress) end() {
 		p.say("nothing to do: all stages are done")
 		return
 	}
-	p.say(fmt.Sprintf("%s · %d stages · %s", oneLine(p.stage.Run), p.stage.Of, clock(time.Since(p.start))))
+	text := oneLine(p.stage.Run) + " · done"
+	if p.stage.Of > 0 {
+		text = fmt.Sprintf("%s · %d stages", oneLine(p.stage.Run), p.stage.Of)
+	}
+	p.say(text + " · " + clock(time.Since(p.start)))
 }
 
 func (p *progress) say(text string) {

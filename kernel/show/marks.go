@@ -33,10 +33,16 @@ type end struct {
 	color color.NRGBA
 }
 
+// longestEnd is the longest name of a line, in characters.
+const longestEnd = 28
+
 // ends adds labels that name lines where they end. They make room for each other
 // up and down, and the panel makes room for the longest.
 func (p *panel) ends(labels []end) {
 	labels = slices.DeleteFunc(slices.Clone(labels), func(e end) bool { return !finite(e.x) || !finite(e.y) })
+	for i := range labels {
+		labels[i].label = shorten(labels[i].label, longestEnd)
+	}
 	for _, e := range labels {
 		p.rightMargin = max(p.rightMargin, lettering(tickSize, true, ink).Width(e.label)+16)
 	}

@@ -77,3 +77,15 @@ func TestOnlineText(t *testing.T) {
 		}
 	}
 }
+
+// A study does not know how many stages it has: none are counted.
+func TestProgressOfNobodyKnowsHowMuch(t *testing.T) {
+	var got []show.Shown
+	show.Catch(t, func(s show.Shown) { got = append(got, s) })
+	show.Progress(func(yield func(rlhf.Event, error) bool) {
+		yield(rlhf.Event{Run: "study", Kind: "study", Message: "measuring models-r0-s1"}, nil)
+	})
+	if len(got) < 2 || !strings.Contains(got[0].Text, "study · measuring models-r0-s1") || !strings.Contains(got[len(got)-1].Text, "study · done · 0:00") {
+		t.Errorf("shown %+v", got)
+	}
+}

@@ -3,7 +3,8 @@ package show
 import (
 	"fmt"
 	"os"
-	"time"
+
+	"hhrlhf/kernel/display"
 
 	"github.com/janpfeifer/gonb/gonbui"
 	"github.com/janpfeifer/gonb/gonbui/protocol"
@@ -24,8 +25,10 @@ type output struct {
 var (
 	notebook = func() bool { return gonbui.IsNotebook }
 	send     = sendGonb
-	flush    = flushGonb
+	flush    = display.Flush
 	exit     = os.Exit
+	complain = func(text string) { fmt.Fprintln(os.Stderr, text) }
+	drawCard = (*card).png
 )
 
 // put shows o: in a notebook as itself, elsewhere as its text.
@@ -51,6 +54,10 @@ func sendGonb(o output) {
 		Metadata:  map[string]any{},
 		DisplayID: o.id,
 	}
+	if asResult {
+		d.Data[display.MIMEResult] = true
+		asResult = false
+	}
 	switch {
 	case o.png != nil:
 		d.Data[protocol.MIMEImagePNG] = o.png
@@ -63,26 +70,9 @@ func sendGonb(o output) {
 	gonbui.SendData(d)
 }
 
-// flushGonb waits for the kernel to acknowledge all output, but not for ever: a
-// kernel whose back channel broke never answers.
-func flushGonb() {
-	if !gonbui.IsNotebook {
-		return
-	}
-	done := make(chan struct{})
-	go func() {
-		gonbui.Sync()
-		close(done)
-	}()
-	select {
-	case <-done:
-	case <-time.After(5 * time.Second):
-	}
-}
-
 // fail ends the program with the error, after everything shown has arrived.
 func fail(err error) {
 	flush()
-	fmt.Fprintln(os.Stderr, clean(err.Error()))
+	complain(clean(err.Error()))
 	exit(1)
 }

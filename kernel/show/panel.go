@@ -21,6 +21,7 @@ type panel struct {
 	rightColor color.NRGBA
 	categories []string // on the ordinate instead of ticks; category i lies at y = i
 	ramp       *ramp    // colours by step, explained in the key
+	free       bool     // the abscissa is not the step: it grows too
 	key        []key
 	layers     []layer
 	empty      string // written into a panel without data
@@ -60,7 +61,8 @@ func (p *panel) draw(c draw.Canvas) {
 	}
 	right = max(right, p.rightMargin)
 	data := draw.Crop(c, left, -right, bottomMargin, -topMargin)
-	c.FillText(aligned(lettering(titleSize, true, ink), text.XLeft, text.YTop), vg.Point{X: data.Min.X, Y: c.Max.Y - 4}, p.title)
+	title := aligned(lettering(titleSize, true, ink), text.XLeft, text.YTop)
+	write(&c, title, vg.Point{X: data.Min.X, Y: c.Max.Y - 4}, fitted(title, p.title, c.Max.X-data.Min.X))
 	p.drawKey(c, data)
 	p.drawAxes(c, data)
 	at := func(x, y float64) vg.Point {
@@ -70,7 +72,7 @@ func (p *panel) draw(c draw.Canvas) {
 		l(&data, at)
 	}
 	if p.blank() {
-		c.FillText(aligned(lettering(labelSize, false, dim), text.XCenter, text.YCenter), data.Center(), p.empty)
+		write(&c, aligned(lettering(labelSize, false, dim), text.XCenter, text.YCenter), data.Center(), p.empty)
 	}
 }
 
@@ -87,7 +89,7 @@ func aligned(s text.Style, x text.XAlignment, y text.YAlignment) text.Style {
 // box that the font reports reaches further down than up.
 func middle(c *draw.Canvas, s text.Style, pt vg.Point, txt string) {
 	pt.Y += s.Font.Size * 0.11
-	c.FillText(s, pt, txt)
+	write(c, s, pt, txt)
 }
 
 func stroke(c color.Color, width float64, dashed bool) draw.LineStyle {
@@ -112,8 +114,9 @@ func (p *panel) drawKey(c, data draw.Canvas) {
 		default:
 			c.StrokeLine2(stroke(k.color, 2.6, k.dashed), x, y, x+mark, y)
 		}
-		middle(&c, style, vg.Point{X: x + mark + 5, Y: y}, k.label)
-		x += mark + 5 + style.Width(k.label) + 11
+		name := fitted(style, k.label, c.Max.X-x-mark-5)
+		middle(&c, style, vg.Point{X: x + mark + 5, Y: y}, name)
+		x += mark + 5 + style.Width(name) + 11
 	}
 	if p.ramp != nil {
 		p.ramp.draw(c, x, y, style)
@@ -133,7 +136,7 @@ func (p *panel) drawAxes(c, data draw.Canvas) {
 	for _, t := range p.x.ticks() {
 		x := data.X(p.x.norm(t.at))
 		c.StrokeLine2(grid, x, data.Min.Y, x, data.Max.Y)
-		c.FillText(aligned(small, text.XCenter, text.YTop), vg.Point{X: x, Y: data.Min.Y - 5}, t.label)
+		write(&c, aligned(small, text.XCenter, text.YTop), vg.Point{X: x, Y: data.Min.Y - 5}, t.label)
 	}
 	if p.categories == nil {
 		for _, t := range p.y.ticks() {
@@ -147,7 +150,7 @@ func (p *panel) drawAxes(c, data draw.Canvas) {
 	}
 	if p.right != nil {
 		s := small
-		s.Color = p.rightColor
+		s.Color = legible(p.rightColor)
 		for _, t := range p.right.ticks() {
 			middle(&c, aligned(s, text.XLeft, text.YCenter), vg.Point{X: data.Max.X + 5, Y: data.Y(p.right.norm(t.at))}, t.label)
 		}
@@ -157,12 +160,12 @@ func (p *panel) drawAxes(c, data draw.Canvas) {
 // drawLabels names the axes.
 func (p *panel) drawLabels(c, data draw.Canvas) {
 	l := lettering(labelSize, false, ink)
-	c.FillText(aligned(l, text.XCenter, text.YBottom), vg.Point{X: data.Center().X, Y: c.Min.Y + 5}, p.xLabel)
+	write(&c, aligned(l, text.XCenter, text.YBottom), vg.Point{X: data.Center().X, Y: c.Min.Y + 5}, p.xLabel)
 	l.Rotation = math.Pi / 2
-	c.FillText(aligned(l, text.XCenter, text.YTop), vg.Point{X: c.Min.X + 3, Y: data.Center().Y}, p.yLabel)
+	write(&c, aligned(l, text.XCenter, text.YTop), vg.Point{X: c.Min.X + 3, Y: data.Center().Y}, p.yLabel)
 	if p.right != nil {
-		l.Color = p.rightColor
-		c.FillText(aligned(l, text.XCenter, text.YBottom), vg.Point{X: c.Max.X - 3, Y: data.Center().Y}, p.rightLabel)
+		l.Color = legible(p.rightColor)
+		write(&c, aligned(l, text.XCenter, text.YBottom), vg.Point{X: c.Max.X - 3, Y: data.Center().Y}, p.rightLabel)
 	}
 }
 

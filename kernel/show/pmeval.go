@@ -2,7 +2,6 @@ package show
 
 import (
 	"fmt"
-	"image/color"
 	"math"
 	"strings"
 
@@ -75,11 +74,7 @@ func accuracyPanel(e rlhf.PMEval) *panel {
 			p.segment(a.Low, y-0.1, a.Low, y+0.1, black, 2.2, false)
 			p.segment(a.High, y-0.1, a.High, y+0.1, black, 2.2, false)
 		}
-		inside := color.Color(color.White)
-		if col == sky {
-			inside = ink
-		}
-		p.note(0, y, 6, 0, fmt.Sprintf("%.3f", a.Value), inside)
+		p.noteOn(0, y, 6, 0, fmt.Sprintf("%.3f", a.Value), col)
 	}
 	p.categories = make([]string, len(bars))
 	for i, a := range bars {

@@ -15,8 +15,12 @@ func (s *state) status() string {
 	switch {
 	case s.err != nil:
 		parts = append(parts, "stopped: "+oneLine(s.err.Error()))
+	case s.done && s.watching && s.step < s.of:
+		parts = append(parts, "stands still; show.Train trains on")
 	case s.done && s.seen == 0:
 		parts = append(parts, "trained already")
+	case s.done && s.step < s.of: // of a run that was watched only
+		parts = append(parts, "stands still")
 	case s.done:
 		parts = append(parts, "done")
 	case s.message != "":
@@ -30,7 +34,7 @@ func (s *state) status() string {
 	if n := len(s.points); n > 0 {
 		last := s.points[n-1].Values
 		for _, m := range []struct{ name, say string }{
-			{"lm/loss", "loss %s nats/token"}, {"distill/kl", "KL %s nats/token"}, {"pm/loss", "loss %s nats"}, {"pm/accuracy", "accuracy %s"}, {"pm/lm_loss", "LM loss %s nats/token"},
+			{"lm/loss", "loss %s nats/token"}, {"distill/kl", "KL %s nats/token"}, {"direct/loss", "loss %s"}, {"direct/accuracy", "accuracy %s"}, {"pm/loss", "loss %s nats"}, {"pm/accuracy", "accuracy %s"}, {"pm/lm_loss", "LM loss %s nats/token"},
 			{"objective/score", "score %s"}, {"objective/kl", "KL %s nats"},
 			{"response/length_mean", "length %s tokens"}, {"response/eos_rate", "ended themselves %s"},
 		} {

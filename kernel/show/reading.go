@@ -21,7 +21,7 @@ func Reading(tokens []rlhf.Token) {
 
 func reading(tokens []rlhf.Token) output {
 	var h strings.Builder
-	h.WriteString(`<div style="line-height:1.9;font-size:15px;margin:6px 0;max-width:60em">`)
+	h.WriteString(`<div style="line-height:1.9;font-size:15px;margin:6px 0;max-width:60em;overflow-wrap:break-word">`)
 	rows := [][]string{{"token", "−log p, nats", "rank"}}
 	sum, n, perfect := 0.0, 0, 0
 	for i, t := range tokens {

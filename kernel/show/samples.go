@@ -14,6 +14,11 @@ func Samples(b *rlhf.Batch, n int) {
 		fail(fmt.Errorf("show: Samples: the batch is empty, want one that Rollout returned"))
 		return
 	}
+	show(batchTable(b, n, func(i int) cell { return response(b.Responses[i]) }).output())
+}
+
+// batchTable has the first n rows of a batch; written says how to show a response.
+func batchTable(b *rlhf.Batch, n int, written func(row int) cell) *table {
 	n = max(0, min(n, len(b.Responses)))
 	t := &table{caption: fmt.Sprintf("%s, step %d: %d of %d samples", b.Run, b.Step, n, len(b.Responses))}
 	head := heads("prompt", "response", "tokens", "ended")
@@ -33,7 +38,7 @@ func Samples(b *rlhf.Batch, n int) {
 		scale = largest(scale, float64(s))
 	}
 	for i := range n {
-		row := []cell{prompt(at(b.Prompts, i)), response(b.Responses[i]), {text: "—", right: true}, ended(at(b.EOS, i))}
+		row := []cell{prompt(at(b.Prompts, i)), written(i), {text: "—", right: true}, ended(at(b.EOS, i))}
 		if i < len(b.Mask) {
 			row[2] = cell{text: fmt.Sprint(b.Length(i)), right: true}
 		}
@@ -52,7 +57,7 @@ func Samples(b *rlhf.Batch, n int) {
 		}
 		t.rows = append(t.rows, row)
 	}
-	show(t.output())
+	return t
 }
 
 // at returns s[i], or zero where a cell has cut the slice short.

@@ -1,7 +1,6 @@
 package show_test
 
 import (
-	"errors"
 	"fmt"
 	"go/parser"
 	"go/token"
@@ -10,7 +9,6 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -33,9 +31,6 @@ func catch(t *testing.T, f func()) []show.Shown {
 	f()
 	return got
 }
-
-// hostile is a sample as a model, or a guest, might write it.
-const hostile = " <script>alert(1)</script> <img src=x onerror=y> $5 and $6 \\(x\\) \xff\xfe \x1b[31m \u202egnp"
 
 // What is written arrives whole, in one place that is drawn again, and a stream
 // that breaks ends the cell.
@@ -93,92 +88,6 @@ func TestLadderSaysWhetherItFalls(t *testing.T) {
 	}
 	if text := catch(t, func() { show.Ladder("x", rungs[:2]) })[0].Text; !strings.Contains(text, "every larger model has the lower loss") {
 		t.Errorf("says\n%s", text)
-	}
-}
-
-func TestHTMLIsEscaped(t *testing.T) {
-	s := rlhf.Sample{Prompt: rlhf.Human + hostile + rlhf.Assistant, Response: hostile, Gold: &rlhf.Gold{Why: hostile}}
-	b := batch(3)
-	b.Run, b.Prompts[0], b.Responses[0], b.Pieces[0][1], b.Gold[0].Why = hostile, s.Prompt, hostile, hostile, hostile
-	tr := rlhf.Transcript{Prompt: s.Prompt, Response: hostile}
-	r := newRun("ppo", 3, 3, false)
-	r.name = hostile
-	shown := catch(t, func() {
-		show.SampleTable([]rlhf.Sample{s})
-		show.Samples(b, 2)
-		show.Ledger(b, 0)
-		show.Compare(rlhf.BeforeAfter{Before: []rlhf.Sample{s}, After: []rlhf.Sample{s}, Rows: []rlhf.Change{{Name: hostile}}}, 1)
-		show.Transcripts([]rlhf.Transcript{tr}, 1)
-		show.Comparisons([]rlhf.Comparison{{Chosen: tr, Rejected: rlhf.Transcript{Prompt: hostile, Response: hostile}, Tranche: hostile}}, 1)
-		show.Comparisons([]rlhf.Comparison{{Chosen: tr, Rejected: tr, Tranche: "harmless " + hostile, Source: hostile},
-			{Chosen: rlhf.Transcript{Prompt: strings.Repeat(s.Prompt+hostile, 5), Response: strings.Repeat(hostile, 40)}, Rejected: tr}}, 2)
-		show.Judged([]eval.Judged{{Chosen: 1, Rejected: math.NaN(), Comparison: rlhf.Comparison{Chosen: tr, Rejected: tr}}}, 1)
-		show.Data(rlhf.DataInfo{Name: hostile, Read: 2, SHA256: hostile, Odd: []rlhf.Odd{{Reason: hostile, Where: []string{hostile}}}})
-		show.HowChosen(show.Choice{Prompt: s.Prompt, A: hostile, B: hostile, GoldA: rlhf.Gold{Why: hostile}, Formula: hostile})
-		show.Agreement([]eval.Agreed{{A: hostile, B: "b" + hostile}})
-		show.PMEval(rlhf.PMEval{Tranches: []rlhf.Accuracy{{Name: hostile}}})
-		show.PMTable(rlhf.PMEval{Notes: []string{hostile}, Words: &rlhf.Rival{}})
-		show.Gold([]rlhf.Transcript{tr}, []rlhf.Gold{{Why: hostile}})
-		show.Table([]string{hostile}, [][]any{{hostile, 1.5, errors.New(hostile)}})
-		show.Status(rlhf.Status{Busy: hostile, Dir: hostile})
-		show.Runs([]rlhf.RunInfo{{Name: hostile, Data: []rlhf.DataInfo{{Name: hostile}}}})
-		show.Glossary(hostile)
-		show.Aliases(hostile)
-		show.Diagnosis([]rlhf.Finding{{Name: hostile, Saw: hostile, Try: []string{hostile, hostile}, Metrics: []string{hostile}}})
-		show.Overlay([]string{"objective/kl"}, show.Past{Name: hostile, Points: r.points})
-		tokens := []rlhf.Token{{Piece: hostile}, {Piece: hostile, LogP: -3, Rank: 2, Next: []rlhf.Guess{{Piece: hostile, LogP: -1}}}}
-		show.Reading(tokens)
-		show.Next(tokens)
-		show.Text(hostile)
-		show.Stream(hostile, func(yield func(string, error) bool) { yield(hostile, nil) })
-		show.Train(r)
-		if err := show.Watch(func(yield func(rlhf.Event, error) bool) {
-			_ = yield(rlhf.Event{Run: hostile, Kind: "ppo", Message: hostile, Samples: []rlhf.Sample{s}}, nil) &&
-				yield(rlhf.Event{}, errors.New(hostile))
-		}); err == nil {
-			t.Error("the error was lost")
-		}
-	})
-	// Tags and attributes that the package itself writes; anything else came in.
-	allowed := regexp.MustCompile(`^(</?(div|table|tr|th|td|b|span|br|details|summary)( title="[^"<>]*")?( style="[a-z0-9:;.,%#() -]*")?>)$`)
-	for _, s := range shown {
-		if s.HTML == "" {
-			continue
-		}
-		for _, tag := range regexp.MustCompile(`<[^>]*>?`).FindAllString(s.HTML, -1) {
-			if !allowed.MatchString(tag) {
-				t.Errorf("tag %q in %.200s", tag, s.HTML)
-			}
-		}
-		for _, text := range []string{s.HTML, s.Text} {
-			if strings.ToValidUTF8(text, "") != text || strings.ContainsAny(text, "\x1b\u202e") {
-				t.Errorf("invalid UTF-8 or control characters in %.200q", text)
-			}
-		}
-		for _, text := range regexp.MustCompile(`>[^<]*<`).FindAllString(s.HTML, -1) {
-			if strings.Count(text, "$") > 1 || (strings.Contains(text, `\`) && len(text) > len(`>\<`)) {
-				t.Errorf("a formula could start in %q", text)
-			}
-		}
-		if strings.Contains(s.HTML, "alert") && !strings.Contains(s.HTML, "&lt;script&gt;") {
-			t.Errorf("the script is neither shown nor absent in %.200s", s.HTML)
-		}
-	}
-	if len(shown) < 14 {
-		t.Errorf("%d outputs, want every helper's", len(shown))
-	}
-}
-
-// Tinted cells set both colours, or dark themes print white on light.
-func TestTintSetsBothColours(t *testing.T) {
-	for _, v := range []float64{-2, -1, -0.1, 0.5, 1, math.NaN(), math.Inf(1)} {
-		s := show.Tinted(v)
-		if !regexp.MustCompile(`background-color:#[0-9a-f]{6};color:#111111;`).MatchString(s) {
-			t.Errorf("Tinted(%v) = %q", v, s)
-		}
-	}
-	if s := show.Tinted(0); s != "" {
-		t.Errorf("Tinted(0) = %q, want the theme's colours", s)
 	}
 }
 
@@ -654,7 +563,7 @@ func TestLight(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	heavy := []string{"github.com/gomlx/", "gonum.org/v1/plot/vg/vgpdf", "gonum.org/v1/plot/plotter"}
+	heavy := []string{"github.com/gomlx/", "net/http", "gonum.org/v1/plot/vg/vgpdf", "gonum.org/v1/plot/plotter"}
 	seen := map[string]bool{}
 	var walk func(pkg string)
 	walk = func(pkg string) {

@@ -18,10 +18,8 @@ func SqrtKL(points []rlhf.Point) {
 	for _, p := range points {
 		of = max(of, p.Step)
 	}
-	p := sqrtKLPanel("Score against √KL", points, of, nil)
-	if !p.y.set {
-		p.y = span(0, 1)
-	}
+	d := newDashboard("ppo", "")
+	p := d.keep(sqrtKLPanel(d, points, of))[0]
 	c := &card{width: cardWidth, height: 540, columns: 1, panels: []*panel{p}}
 	s := sqrtKL(points)
 	c.text = fmt.Sprintf("score against √KL, %d steps\n", len(s.x))
@@ -54,13 +52,10 @@ func sqrtKL(points []rlhf.Point) steps {
 	return s
 }
 
-// sqrtKLPanel draws it with the axes that an earlier frame left in axes, if any.
-func sqrtKLPanel(title string, points []rlhf.Point, of int, axes map[string]axis) *panel {
-	p := &panel{title: title, xLabel: "√KL, √nats per response", yLabel: "PM score", empty: "waiting for the first step"}
-	p.x, p.ramp = span(0, 1), &ramp{0, float64(of)}
-	if old, ok := axes[title]; ok {
-		p.x, p.y = axes[title+" x"], old
-	}
+// sqrtKLPanel draws it with the axes of d's earlier frames.
+func sqrtKLPanel(d *dashboard, points []rlhf.Point, of int) *panel {
+	p := d.free("Score against √KL", "√KL, √nats per response", "PM score", span(0, 1), axis{})
+	p.ramp = &ramp{0, float64(of)}
 	s := sqrtKL(points)
 	colors, radius := make([]color.NRGBA, len(s.x)), make([]float64, len(s.x))
 	for i := range s.x {

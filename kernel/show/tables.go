@@ -34,7 +34,8 @@ func anyCell(v any) cell {
 	return cell{text: fmt.Sprint(v)}
 }
 
-// Note shows Markdown: a heading or a remark between pictures.
+// Note shows Markdown: a heading or a remark between pictures. What a model wrote belongs
+// into [Text]: here it could write a link.
 func Note(markdown string) {
 	show(output{markdown: markdown, text: strings.TrimRight(markdown, "\n") + "\n"})
 }
@@ -59,30 +60,6 @@ func Gold(ts []rlhf.Transcript, verdicts []rlhf.Gold) {
 		g := verdicts[i]
 		t.rows = append(t.rows, []cell{prompt(tr.Prompt), response(tr.Response), heat(g.Helpful, 1), heat(g.Harmless, 1), heat(g.Honest, 1), {text: g.Why}})
 	}
-	show(t.output())
-}
-
-// Status shows what the lab is and does.
-func Status(s rlhf.Status) {
-	t := &table{heads: [][]cell{heads("lab", "")}}
-	row := func(name, value string) { t.rows = append(t.rows, []cell{{text: name}, {text: value}}) }
-	busy := s.Busy
-	if busy == "" {
-		busy = "idle"
-	}
-	if s.Waiting > 0 {
-		busy += fmt.Sprintf(" (%d waiting)", s.Waiting)
-	}
-	row("doing", busy)
-	row("backend", s.Backend)
-	row("device", s.Device)
-	row("loaded", strings.Join(s.Loaded, ", "))
-	row("memory", fmt.Sprintf("%d MiB", s.RSSBytes>>20))
-	if !s.Since.IsZero() {
-		row("since", s.Since.Format(time.DateTime))
-	}
-	row("runs in", s.Dir)
-	row("version", s.Version)
 	show(t.output())
 }
 

@@ -13,7 +13,10 @@ import (
 // A Sweep is what preference models of one kind are worth that differ in one
 // setting: Evals[i] is of the one with X[i].
 type Sweep struct {
-	Name  string
+	Name string
+	// Group is what the sweep is one of several of, such as the seeds of one size: they
+	// have a colour and a name in common. "": it stands for itself.
+	Group string
 	X     []float64
 	Evals []rlhf.PMEval
 }
@@ -65,6 +68,8 @@ func Against(setting string, sweeps []Sweep, options ...Option) {
 func againstOfBest(setting string, sweeps []Sweep, log bool) {
 	var cs []course
 	var all []float64
+	var groups []string
+	var legend []key
 	for i, s := range sweeps {
 		of := s.courses()
 		if len(of) == 0 {
@@ -72,6 +77,14 @@ func againstOfBest(setting string, sweeps []Sweep, log bool) {
 		}
 		c := of[len(of)-1]
 		c.name, c.color = s.Name, modelColor(i)
+		if s.Group != "" {
+			g := slices.Index(groups, s.Group)
+			if g < 0 {
+				g, groups = len(groups), append(groups, s.Group)
+				legend = append(legend, key{label: clean(s.Group), color: modelColor(g)})
+			}
+			c.color, c.bare = modelColor(g), true
+		}
 		top := 0.0
 		for _, a := range c.y {
 			if finite(a.Value) {
@@ -84,7 +97,7 @@ func againstOfBest(setting string, sweeps []Sweep, log bool) {
 		cs, all = append(cs, c), append(all, c.x...)
 	}
 	p := coursesPanel("Mean accuracy, as a share of each model's best", setting, settings(all, log), cs)
-	p.yLabel, p.layers, p.key = "share of the best mean", p.layers[1:], nil // a coin's share differs from line to line
+	p.yLabel, p.layers, p.key = "share of the best mean", p.layers[1:], legend // a coin's share differs from line to line
 	p.y = axis{}
 	for _, c := range cs {
 		for _, a := range c.y {
@@ -96,6 +109,9 @@ func againstOfBest(setting string, sweeps []Sweep, log bool) {
 	}
 	c := grid(p)
 	c.caption = "Compare shapes, not heights: a flat top means that the mix matters little. Bars: 95 % intervals."
+	if groups != nil {
+		c.caption = "Compare shapes, not heights: a flat top means that the mix matters little. One line a seed."
+	}
 	c.text = "mean accuracy as a share of the best against " + clean(setting) + "\n" + coursesText(setting, cs)
 	show(c.output(""))
 }

@@ -1,25 +1,28 @@
 package show
 
 import (
+	"fmt"
 	"math"
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"hhrlhf/kernel/display"
 )
 
-// clean makes text of a model, or of anybody, fit to be shown: invalid UTF-8 and
-// control characters become the replacement character, and so do the marks that
-// reverse the direction of what follows. Newlines and tabs stay.
+// longestShown is how much of one text is shown, in characters. A page holds many texts,
+// and a model that never ends must not make it too large to open.
+const longestShown = 20_000
+
+// clean is display.Clean of a text that, where it is too long, says how much of it is
+// missing.
 func clean(s string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '\n' || r == '\t':
-			return r
-		case r < ' ', r >= 0x7f && r < 0xa0, r >= 0x202a && r <= 0x202e, r >= 0x2066 && r <= 0x2069:
-			return utf8.RuneError
+	if len(s) > longestShown {
+		if n := utf8.RuneCountInString(s); n > longestShown {
+			s = string([]rune(s)[:longestShown]) + fmt.Sprintf("… (%d more characters)", n-longestShown)
 		}
-		return r
-	}, strings.ToValidUTF8(s, string(utf8.RuneError)))
+	}
+	return display.Clean(s)
 }
 
 // oneLine is clean for a place with one line only.
@@ -42,7 +45,7 @@ func number(v float64) string {
 		return "NaN"
 	case math.IsInf(v, 0):
 		return strings.TrimPrefix(strconv.FormatFloat(v, 'g', -1, 64), "+")
-	case v == 0:
+	case math.Abs(v) < 1e-14: // rounding
 		return "0"
 	case math.Abs(v) >= 1e6 || math.Abs(v) < 1e-4:
 		return strconv.FormatFloat(v, 'e', 2, 64)
@@ -60,6 +63,10 @@ func number(v float64) string {
 	return s
 }
 
+// widestColumn is how far a column lines up, in characters: a text that is longer must not
+// push apart the lines of all others.
+const widestColumn = 120
+
 // columns lines rows up for a fixed-width screen, two spaces between columns.
 func columns(rows [][]string) string {
 	var width []int
@@ -68,7 +75,9 @@ func columns(rows [][]string) string {
 			if i == len(width) {
 				width = append(width, 0)
 			}
-			width[i] = max(width[i], utf8.RuneCountInString(c))
+			if n := utf8.RuneCountInString(c); n <= widestColumn {
+				width[i] = max(width[i], n)
+			}
 		}
 	}
 	var b strings.Builder
@@ -76,7 +85,7 @@ func columns(rows [][]string) string {
 		var line strings.Builder
 		for i, c := range row {
 			line.WriteString(c)
-			line.WriteString(strings.Repeat(" ", width[i]-utf8.RuneCountInString(c)+2))
+			line.WriteString(strings.Repeat(" ", max(width[i]-utf8.RuneCountInString(c), 0)+2))
 		}
 		b.WriteString(strings.TrimRight(line.String(), " "))
 		b.WriteByte('\n')

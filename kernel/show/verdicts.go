@@ -88,7 +88,7 @@ func meanGold(samples []rlhf.Sample, of func(rlhf.Gold) float64) (mean, se float
 
 // Text shows a text as it is, its line ends included.
 func Text(s string) {
-	show(output{html: `<div style="margin:6px 0 10px 0;padding:2px 14px;border-left:3px solid rgba(128,128,128,0.6);max-width:60em">` +
+	show(output{html: `<div style="margin:6px 0 10px 0;padding:2px 14px;border-left:3px solid rgba(128,128,128,0.6);max-width:60em;overflow-wrap:break-word">` +
 		escape(strings.TrimSpace(s)) + "</div>", text: clean(strings.TrimSpace(s)) + "\n"})
 }
 

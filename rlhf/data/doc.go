@@ -1,13 +1,16 @@
 // Package data reads human preference comparisons: the released hh-rlhf files
 // (Bai et al. 2022, §2; {"chosen": ..., "rejected": ...}, a whole transcript in
 // each) and rows {"prompt", "chosen", "rejected"}, as JSON lines, plain or
-// gzipped, from a file, from a folder or from the hub.
+// gzipped, from a file or a folder (package hub fetches the released ones).
 //
 //	cs, report, err := data.Load("hh-rlhf", data.Options{Tranches: []string{"harmless-base"}})
 //	train, test := data.Split(cs, 0.05, 1)
 //
 // [Comparisons] streams: its memory does not grow with the file. [Load] reads
 // into memory and accounts for every row in its [Report].
+//
+// [LoadPrompts] and [LoadAnswers] read the prompts of others' files, and what people
+// answered to them, under the names that such fields have.
 //
 // # Text to learn from
 //
@@ -26,6 +29,10 @@
 // and [Ranked] and [Binarise] do the same for threads from elsewhere:
 //
 //	cs, report, err := data.LoadThreads("beer.stackexchange.Posts.xml.gz", data.ThreadOptions{})
+//
+// # Red-team attempts
+//
+// [Attempts] streams the conversations of red-team-attempts, with what they came to.
 //
 // # Layouts
 //

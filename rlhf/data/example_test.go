@@ -1,7 +1,6 @@
 package data_test
 
 import (
-	"context"
 	"fmt"
 	"log"
 	"os"
@@ -65,20 +64,4 @@ func ExampleSplit() {
 	fmt.Println(len(train), len(test), len(data.Prompts(train)))
 	// Output:
 	// 150 50 150
-}
-
-func ExampleHub_Fetch() {
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		log.Fatal(err)
-	}
-	folder, err := data.Hub{Cache: cache, Parts: []string{"test"}}.Fetch(context.Background())
-	if err != nil {
-		log.Fatal(err)
-	}
-	cs, report, err := data.Load(folder, data.Options{Tranches: []string{"harmless-base"}})
-	if err != nil {
-		log.Fatal(err)
-	}
-	fmt.Println(len(cs), report)
 }

@@ -109,50 +109,83 @@ type row struct {
 
 func rows(f File) iter.Seq2[row, error] {
 	return func(yield func(row, error) bool) {
-		file, err := os.Open(f.Path)
-		if err != nil {
-			yield(row{}, fmt.Errorf("data: %w", err))
-			return
-		}
-		defer file.Close()
-		in := bufio.NewReaderSize(file, 1<<16)
-		if magic, _ := in.Peek(2); bytes.Equal(magic, []byte{0x1f, 0x8b}) {
-			unzip, err := gzip.NewReader(in)
+		for l, err := range fileLines(f.Path) {
 			if err != nil {
-				yield(row{}, fmt.Errorf("data: %s: %w; the file is damaged, fetch it again", f.Path, err))
+				yield(row{}, err)
 				return
 			}
-			in = bufio.NewReaderSize(unzip, 1<<16)
-		}
-		for n := 1; ; n++ {
-			line, err := readLine(in)
-			if err != nil && err != io.EOF {
-				yield(row{}, fmt.Errorf("data: %s:%d: %w; the file is damaged or cut off, fetch it again", f.Path, n, err))
-				return
+			c, extra, err := parseRow(l.text)
+			if err != nil {
+				c = rlhf.Comparison{}
+			} else {
+				c.Tranche, c.Source = f.Tranche, fmt.Sprintf("%s:%d", f.Path, l.number)
 			}
-			end := err == io.EOF
-			if n == 1 && bytes.HasPrefix(line, []byte("version ")) && bytes.Contains(line, []byte("git-lfs")) {
-				yield(row{}, fmt.Errorf("data: %s is a Git LFS pointer, not the data; fetch the file itself (git lfs pull, or from the hub)", f.Path))
-				return
-			}
-			if line = bytes.TrimSpace(line); len(line) > 0 {
-				c, extra, err := parseRow(line)
-				if rowErr := (*RowError)(nil); errors.As(err, &rowErr) {
-					rowErr.File, rowErr.Line = f.Path, n
-				}
-				c.Tranche, c.Source = f.Tranche, fmt.Sprintf("%s:%d", f.Path, n)
-				if err != nil {
-					c = rlhf.Comparison{}
-				}
-				if !yield(row{c, extra}, err) {
-					return
-				}
-			}
-			if end {
+			if !yield(row{c, extra}, l.fault(err)) {
 				return
 			}
 		}
 	}
+}
+
+// A fileLine is one line of a file.
+type fileLine struct {
+	path   string
+	number int    // from 1
+	text   []byte // valid until the next one
+}
+
+// fault says where a row is at fault.
+func (l fileLine) fault(err error) error {
+	if rowErr := (*RowError)(nil); errors.As(err, &rowErr) {
+		rowErr.File, rowErr.Line = l.path, l.number
+	}
+	return err
+}
+
+// fileLines yields the lines of a file, plain or gzipped, without the blank ones. An error
+// is the last.
+func fileLines(path string) iter.Seq2[fileLine, error] {
+	return func(yield func(fileLine, error) bool) {
+		in, done, err := openPlain(path)
+		if err != nil {
+			yield(fileLine{}, err)
+			return
+		}
+		defer done()
+		for n := 1; ; n++ {
+			line, err := readLine(in)
+			if err != nil && err != io.EOF {
+				yield(fileLine{}, fmt.Errorf("data: %s:%d: %w; the file is damaged or cut off, fetch it again", path, n, err))
+				return
+			}
+			end := err == io.EOF
+			if line = bytes.TrimSpace(line); len(line) > 0 && !yield(fileLine{path, n, line}, nil) || end {
+				return
+			}
+		}
+	}
+}
+
+// openPlain opens a file, gzipped or not, and refuses a pointer to one.
+func openPlain(path string) (in *bufio.Reader, done func() error, err error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, nil, fmt.Errorf("data: %w", err)
+	}
+	in = bufio.NewReaderSize(file, 1<<16)
+	if magic, _ := in.Peek(2); bytes.Equal(magic, []byte{0x1f, 0x8b}) {
+		unzip, err := gzip.NewReader(in)
+		if err != nil {
+			file.Close()
+			return nil, nil, fmt.Errorf("data: %s: %w; the file is damaged, fetch it again", path, err)
+		}
+		in = bufio.NewReaderSize(unzip, 1<<16)
+	}
+	if head, _ := in.Peek(60); bytes.HasPrefix(head, []byte("version ")) && bytes.Contains(head, []byte("git-lfs")) {
+		file.Close()
+		return nil, nil, fmt.Errorf("data: %s is a Git LFS pointer, not the data; fetch the file itself (git lfs pull, or from the hub)", path)
+	}
+	return in, file.Close, nil
 }
 
 // readLine reads up to and including the line end, at most maxLine bytes.

@@ -68,59 +68,83 @@ func (v sparse) add(w []float64, s float64) {
 // Train it on one tranche at a time. It cannot see what was asked, so that what
 // helpful tranches reward in a response and harmless ones punish cancels in a mix.
 func TrainBagOfWords(train []rlhf.Comparison, o BagOfWords) (*Bag, error) {
-	o.NGram, o.MinCount, o.L2 = cmp.Or(o.NGram, 2), cmp.Or(o.MinCount, 2), cmp.Or(o.L2, 1)
-	if o.NGram < 1 || o.MinCount < 1 || !(o.L2 > 0) || math.IsInf(o.L2, 0) {
-		return nil, fmt.Errorf("eval: BagOfWords has NGram = %d, MinCount = %d, L2 = %v, want positive numbers (0 takes the default)", o.NGram, o.MinCount, o.L2)
+	o, err := o.filled()
+	if err != nil {
+		return nil, err
 	}
-	b := newBag(train, o)
+	var responses []string
+	for _, c := range train {
+		responses = append(responses, c.Chosen.Response, c.Rejected.Response)
+	}
+	b := newBag(responses, o)
 	if len(b.words) == 0 {
 		return nil, fmt.Errorf("eval: no word stands in %d of the responses of %d comparisons; give more comparisons or a lower BagOfWords.MinCount", o.MinCount, len(train))
 	}
-	pairs := make([]struct{ chosen, rejected sparse }, len(train))
+	pairs := make([]contrast, len(train))
 	for i, c := range train {
-		pairs[i].chosen, pairs[i].rejected = b.vector(c.Chosen.Response), b.vector(c.Rejected.Response)
+		pairs[i] = contrast{b.vector(c.Chosen.Response), b.vector(c.Rejected.Response)}
 	}
+	if b.weight, err = fitContrasts(pairs, len(b.words), len(b.words), o.L2); err != nil {
+		return nil, fmt.Errorf("eval: bag of words on %d comparisons: %w", len(train), err)
+	}
+	return b, nil
+}
+
+// filled returns the options with their defaults in place.
+func (o BagOfWords) filled() (BagOfWords, error) {
+	o.NGram, o.MinCount, o.L2 = cmp.Or(o.NGram, 2), cmp.Or(o.MinCount, 2), cmp.Or(o.L2, 1)
+	if o.NGram < 1 || o.MinCount < 1 || !(o.L2 > 0) || math.IsInf(o.L2, 0) {
+		return o, fmt.Errorf("eval: BagOfWords has NGram = %d, MinCount = %d, L2 = %v, want positive numbers (0 takes the default)", o.NGram, o.MinCount, o.L2)
+	}
+	return o, nil
+}
+
+// A contrast says that the first of two vectors is to have the higher score. One of
+// them may be empty, whose score is 0.
+type contrast struct{ over, under sparse }
+
+// fitContrasts minimises Σ log(1 + e^−w·(over − under)) + λ/2·Σ w_j² over the first
+// penalised of the weights, by L-BFGS from zero.
+func fitContrasts(rows []contrast, weights, penalised int, l2 float64) ([]float64, error) {
 	problem := optimize.Problem{
 		Func: func(w []float64) float64 {
 			loss := 0.0
-			for _, x := range w {
-				loss += o.L2 / 2 * x * x
+			for _, x := range w[:penalised] {
+				loss += l2 / 2 * x * x
 			}
-			for _, p := range pairs {
-				loss += softplus(p.rejected.dot(w) - p.chosen.dot(w))
+			for _, r := range rows {
+				loss += softplus(r.under.dot(w) - r.over.dot(w))
 			}
 			return loss
 		},
 		Grad: func(grad, w []float64) {
-			for i, x := range w {
-				grad[i] = o.L2 * x
+			clear(grad)
+			for i, x := range w[:penalised] {
+				grad[i] = l2 * x
 			}
-			for _, p := range pairs {
-				wrong := sigmoid(p.rejected.dot(w) - p.chosen.dot(w))
-				p.chosen.add(grad, -wrong)
-				p.rejected.add(grad, wrong)
+			for _, r := range rows {
+				wrong := sigmoid(r.under.dot(w) - r.over.dot(w))
+				r.over.add(grad, -wrong)
+				r.under.add(grad, wrong)
 			}
 		},
 	}
-	result, err := optimize.Minimize(problem, make([]float64, len(b.words)), &optimize.Settings{GradientThreshold: 1e-4 * o.L2}, &optimize.LBFGS{})
+	result, err := optimize.Minimize(problem, make([]float64, weights), &optimize.Settings{GradientThreshold: 1e-4 * l2}, &optimize.LBFGS{})
 	if err != nil {
-		return nil, fmt.Errorf("eval: bag of words on %d comparisons: %w", len(train), err)
+		return nil, err
 	}
-	b.weight = result.X
-	return b, nil
+	return result.X, nil
 }
 
 // newBag counts features and keeps the frequent ones, in order of the alphabet.
-func newBag(train []rlhf.Comparison, o BagOfWords) *Bag {
+func newBag(texts []string, o BagOfWords) *Bag {
 	df := map[string]int{}
-	for _, c := range train {
-		for _, t := range []rlhf.Transcript{c.Chosen, c.Rejected} {
-			seen := map[string]bool{}
-			for _, g := range ngrams(t.Response, o.NGram) {
-				if !seen[g] {
-					seen[g] = true
-					df[g]++
-				}
+	for _, text := range texts {
+		seen := map[string]bool{}
+		for _, g := range ngrams(text, o.NGram) {
+			if !seen[g] {
+				seen[g] = true
+				df[g]++
 			}
 		}
 	}
@@ -131,7 +155,7 @@ func newBag(train []rlhf.Comparison, o BagOfWords) *Bag {
 		}
 	}
 	slices.Sort(b.words)
-	n := 2 * float64(len(train))
+	n := float64(len(texts))
 	for i, g := range b.words {
 		b.index[g] = i
 		b.idf = append(b.idf, math.Log((1+n)/(1+float64(df[g])))+1)
@@ -151,10 +175,10 @@ func ngrams(text string, n int) (out []string) {
 	return out
 }
 
-// vector is tfidf(response).
-func (b *Bag) vector(response string) sparse {
+// vector is tfidf(text).
+func (b *Bag) vector(text string) sparse {
 	count := map[int]float64{}
-	for _, g := range ngrams(response, b.ngram) {
+	for _, g := range ngrams(text, b.ngram) {
 		if i, ok := b.index[g]; ok {
 			count[i]++
 		}

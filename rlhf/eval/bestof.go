@@ -87,8 +87,8 @@ type Optimised struct {
 	Low, High float64 // 95 % interval of Mean, over prompts
 }
 
-// bestOfResamples is how many bootstrap resamples an interval is made of.
-const bestOfResamples = 2000
+// resamples is how many bootstrap resamples an interval is made of.
+const resamples = 2000
 
 // BestOf measures best-of-n for several n on the samples of one call of
 // rlhf.PMRun.BestOf: the mean over prompts of [BestOfMean]. value says what a sample is
@@ -118,7 +118,7 @@ func BestOf(choices []rlhf.Choice, value func(rlhf.Sample) float64, ns ...int) (
 			}
 			mean += each[p] / float64(len(choices))
 		}
-		low, high := BootstrapInterval(each, 0.95, bestOfResamples, rand.New(rand.NewPCG(0xbe57, uint64(n))))
+		low, high := BootstrapInterval(each, 0.95, resamples, rand.New(rand.NewPCG(0xbe57, uint64(n))))
 		out[i] = Optimised{N: n, KL: BestOfKL(n), Mean: mean, Low: low, High: high}
 	}
 	return out, nil

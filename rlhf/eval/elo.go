@@ -50,7 +50,15 @@ type Tournament struct {
 }
 
 // Add counts one comparison. A name that is new becomes a player.
-func (t *Tournament) Add(winner, loser string) {
+func (t *Tournament) Add(winner, loser string) { t.add(winner, loser, 1) }
+
+// Tie counts one comparison as half a win for each.
+func (t *Tournament) Tie(a, b string) {
+	t.add(a, b, 0.5)
+	t.add(b, a, 0.5)
+}
+
+func (t *Tournament) add(winner, loser string, wins float64) {
 	for _, name := range []string{winner, loser} {
 		if !slices.Contains(t.Players, name) {
 			t.Players = append(t.Players, name)
@@ -62,7 +70,27 @@ func (t *Tournament) Add(winner, loser string) {
 	for i := range t.Wins {
 		t.Wins[i] = append(t.Wins[i], make([]float64, len(t.Players)-len(t.Wins[i]))...)
 	}
-	t.Wins[slices.Index(t.Players, winner)][slices.Index(t.Players, loser)]++
+	t.Wins[slices.Index(t.Players, winner)][slices.Index(t.Players, loser)] += wins
+}
+
+// NewTournament is one of these players before any comparison, the first one the anchor.
+func NewTournament(players ...string) Tournament {
+	t := Tournament{Players: slices.Clone(players), Anchor: players[0], Wins: make([][]float64, len(players))}
+	for i := range t.Wins {
+		t.Wins[i] = make([]float64, len(players))
+	}
+	return t
+}
+
+// Connect gives each player that met the anchor in no comparison one tie with it, so that
+// all can be rated however few comparisons were decided.
+func (t *Tournament) Connect() {
+	a := slices.Index(t.Players, t.Anchor)
+	for i := range t.Players {
+		if a >= 0 && i != a && t.Wins[a][i]+t.Wins[i][a] == 0 {
+			t.Wins[a][i], t.Wins[i][a] = 0.5, 0.5
+		}
+	}
 }
 
 // Elo rates the players by maximum likelihood in the model of Bradley and Terry (1952),

@@ -193,6 +193,33 @@ func TestEloWithoutAnswer(t *testing.T) {
 	}
 }
 
+// Comparisons one by one are the matrix; a tie is half a win for each.
+func TestTournamentAdds(t *testing.T) {
+	var n eval.Tournament
+	n.Add("a", "b")
+	n.Tie("c", "a")
+	n.Add("b", "a")
+	n.Tie("a", "c")
+	n.Add("c", "b")
+	rltest.Close(t, "wins", n.Wins, [][]float64{{0, 1, 1}, {1, 0, 0}, {1, 1, 0}}, 0)
+}
+
+// Nobody met b, and c only d: one tie each with the anchor, and nothing else, lets all be rated.
+func TestTournamentConnects(t *testing.T) {
+	n := eval.NewTournament("a", "b", "c", "d")
+	n.Add("c", "d")
+	n.Add("d", "a")
+	n.Prior = 1
+	if _, err := eval.Elo(n); err == nil {
+		t.Error("b has a score without a comparison")
+	}
+	n.Connect()
+	rltest.Close(t, "wins", n.Wins, [][]float64{{0, .5, .5, 0}, {.5, 0, 0, 0}, {.5, 0, 0, 1}, {1, 0, 0, 0}}, 0)
+	if elo, _ := rate(t, n); elo[0] != 0 || elo[1] != 0 || !(elo[3] > 0) {
+		t.Errorf("ratings %v", elo)
+	}
+}
+
 // Three players by the crowd's comparisons, the base model at zero.
 func ExampleElo() {
 	var t eval.Tournament

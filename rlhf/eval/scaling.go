@@ -3,8 +3,6 @@ package eval
 import (
 	"fmt"
 	"math"
-
-	"gonum.org/v1/gonum/mat"
 )
 
 // A ScalingPoint is the accuracy of one preference model.
@@ -64,49 +62,20 @@ func FitScaling(points []ScalingPoint) (ScalingFit, error) {
 	}
 	f.Params0, f.Pairs0 = math.Exp(f.Params0), math.Exp(f.Pairs0)
 
-	x, y := mat.NewDense(len(points), 3, nil), mat.NewVecDense(len(points), nil) // rows scaled by √W
-	scale := make([]float64, len(points))
+	x, y := make([][]float64, len(points)), make([]float64, len(points))
+	var weight []float64
 	for i, p := range points {
-		scale[i] = 1
+		x[i] = []float64{1, math.Log(p.Params / f.Params0), math.Log(p.Pairs / f.Pairs0)}
+		y[i] = p.Accuracy
 		if known {
-			scale[i] = 1 / p.SE
+			weight = append(weight, 1/(p.SE*p.SE))
 		}
-		x.SetRow(i, []float64{scale[i], scale[i] * math.Log(p.Params/f.Params0), scale[i] * math.Log(p.Pairs/f.Pairs0)})
-		y.SetVec(i, scale[i]*p.Accuracy)
 	}
-	var gram mat.SymDense
-	gram.SymOuterK(1, x.T())
-	var factor mat.Cholesky
-	if ok := factor.Factorize(&gram); !ok || factor.Cond() > 1e12 {
-		return f, fmt.Errorf("eval: scaling: Params and Pairs do not vary independently in these points; vary each while the other stays, as on a grid")
+	line, err := leastSquares(x, y, weight)
+	if err != nil {
+		return f, fmt.Errorf("eval: scaling: Params and Pairs do not vary independently in these points (%w); vary each while the other stays, as on a grid", err)
 	}
-	var xy, w mat.VecDense
-	xy.MulVec(x.T(), y)
-	if err := factor.SolveVecTo(&w, &xy); err != nil {
-		return f, fmt.Errorf("eval: scaling: %w", err)
-	}
-	f.C, f.A, f.B = w.AtVec(0), w.AtVec(1), w.AtVec(2)
-
-	var weights, mean, rest, all float64
-	for i, p := range points {
-		weights, mean = weights+scale[i]*scale[i], mean+scale[i]*scale[i]*p.Accuracy
-	}
-	mean /= weights
-	for i, p := range points {
-		rest += math.Pow(scale[i]*(p.Accuracy-f.At(p.Params, p.Pairs)), 2)
-		all += math.Pow(scale[i]*(p.Accuracy-mean), 2)
-	}
-	if all > 0 {
-		f.R2 = 1 - rest/all
-	}
-	var inverse mat.SymDense
-	if err := factor.InverseTo(&inverse); err != nil {
-		return f, fmt.Errorf("eval: scaling: %w", err)
-	}
-	noise := 1.0
-	if !known {
-		noise = rest / float64(f.DegreesOfFreedom)
-	}
-	f.CSE, f.ASE, f.BSE = math.Sqrt(noise*inverse.At(0, 0)), math.Sqrt(noise*inverse.At(1, 1)), math.Sqrt(noise*inverse.At(2, 2))
+	f.C, f.A, f.B, f.R2 = line.w[0], line.w[1], line.w[2], line.r2
+	f.CSE, f.ASE, f.BSE = line.se(0), line.se(1), line.se(2)
 	return f, nil
 }

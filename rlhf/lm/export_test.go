@@ -2,8 +2,9 @@ package lm
 
 // The operations whose gradients are given in closed form, for their tests.
 var (
-	OpNorm    = layerNorm
-	OpLinear  = linear
-	OpProduct = product
-	OpAttend  = (&Net{}).attend
+	OpNorm     = layerNorm
+	OpLinear   = linear
+	OpProduct  = product
+	OpAttend   = (&Net{}).attend
+	ProbeGraph = probeGraph
 )

@@ -107,8 +107,8 @@ func Slots(from, to int) func(x *Node) *Node {
 }
 
 // Activations is Hidden with the residual stream after some of the blocks: for each
-// of layers (1 is after the first block, Layers after the last), before any final
-// norm, [B, T, D]. Blocks beyond the last one asked for are not computed.
+// of layers (1 is after the first block, Layers after the last; 0 is what the first
+// gets), before any final norm, [B, T, D]. Blocks beyond the last one asked for are not computed.
 func (n *Net) Activations(tokens, positions, bias *Node, layers ...int) []*Node {
 	cut := *n
 	cut.blocks = n.blocks[:slices.Max(layers)]
@@ -151,7 +151,8 @@ func (n *Net) run(tokens, positions *Node, attention mixer, at func(*Node) *Node
 	return n.norm(n.leave(x), n.final)
 }
 
-// through is the embedding and all blocks; seen gets the residual stream after each.
+// through is the embedding and all blocks; seen gets the residual stream
+// before the first and after each.
 func (n *Net) through(tokens, positions *Node, attention mixer, at func(*Node) *Node, seen func(layer int, x *Node)) *Node {
 	positions.AssertDims(tokens.Shape().Dimensions...)
 	x := Gather(n.token, ExpandDims(tokens, -1)) // [B, T, D]
@@ -161,6 +162,7 @@ func (n *Net) through(tokens, positions *Node, attention mixer, at func(*Node) *
 	} else {
 		r = n.rotation(positions)
 	}
+	seen(0, x)
 	for i, w := range n.blocks {
 		x = n.enter(x)
 		q, k, v := n.project(w, n.norm(x, w.norm1), r)

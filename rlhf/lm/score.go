@@ -39,28 +39,29 @@ func Score(be compute.Backend, s Shape, weights []*tensors.Tensor, pairs []Pair)
 // context: what last-word prediction and multiple choice are made of. A context
 // that is too long for the decoder loses its beginning.
 //
-// Pairs of similar length share a forward pass: rows are as wide as a power of two.
+// Pairs of similar length share a forward pass: rows are as wide as a power of two. Pairs of
+// one context whose targets are single tokens, such as the letters of a question's choices,
+// share a row.
 func (e *Evaluator) Score(weights []*tensors.Tensor, pairs []Pair) ([]Continuation, error) {
 	type size struct{ width, targets int } // of a pass
 	var sizes []size
-	groups := map[size][]int{}
-	for i, p := range pairs {
-		if len(p.Context) == 0 || len(p.Target) == 0 || len(p.Target) > e.shape.Context {
-			return nil, fmt.Errorf("lm: pair %d has %d tokens of context and %d of target, want at least 1 and 1 to %d",
-				i, len(p.Context), len(p.Target), e.shape.Context)
-		}
-		n := min(len(p.Context)+len(p.Target)-1, e.shape.Context)
-		s := size{min(power(n, 32, 2), e.shape.Context), min(power(len(p.Target), 4, 4), e.shape.Context)}
+	groups := map[size][]scoreRow{}
+	rows, err := e.scoreRows(pairs)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range rows {
+		s := size{min(power(min(len(r.seq), e.shape.Context), 32, 2), e.shape.Context), min(power(len(r.target), 4, 4), e.shape.Context)}
 		if groups[s] == nil {
 			sizes = append(sizes, s)
 		}
-		groups[s] = append(groups[s], i)
+		groups[s] = append(groups[s], r)
 	}
 	out := make([]Continuation, len(pairs))
 	for _, s := range sizes {
 		batch := passRows(s.width, len(groups[s]))
-		for at := range slices.Chunk(groups[s], batch) {
-			if err := e.scorePass(weights, pairs, at, batch, s.width, s.targets, out); err != nil {
+		for some := range slices.Chunk(groups[s], batch) {
+			if err := e.scorePass(weights, some, batch, s.width, s.targets, out); err != nil {
 				return nil, err
 			}
 		}
@@ -68,17 +69,50 @@ func (e *Evaluator) Score(weights []*tensors.Tensor, pairs []Pair) ([]Continuati
 	return out, nil
 }
 
-// scorePass scores the pairs with the indices at in one forward pass of batch rows.
-func (e *Evaluator) scorePass(weights []*tensors.Tensor, pairs []Pair, at []int, batch, width, targets int, out []Continuation) error {
+// A scoreRow is one row of a forward pass: the tokens that are read, the targets, and the
+// pairs that these are of, one of all targets or several of one each.
+type scoreRow struct {
+	seq    []int32
+	target []int32
+	pairs  []int
+}
+
+// scoreRows lays pairs out as rows.
+func (e *Evaluator) scoreRows(pairs []Pair) ([]scoreRow, error) {
+	var rows []scoreRow
+	shared := map[string]int{} // the row of single tokens behind a context
+	for i, p := range pairs {
+		if len(p.Context) == 0 || len(p.Target) == 0 || len(p.Target) > e.shape.Context {
+			return nil, fmt.Errorf("lm: pair %d has %d tokens of context and %d of target, want at least 1 and 1 to %d",
+				i, len(p.Context), len(p.Target), e.shape.Context)
+		}
+		if len(p.Target) == 1 {
+			key := fmt.Sprint(p.Context)
+			if at, ok := shared[key]; ok && len(rows[at].target) < e.shape.Context {
+				rows[at].target, rows[at].pairs = append(rows[at].target, p.Target[0]), append(rows[at].pairs, i)
+				continue
+			}
+			shared[key] = len(rows)
+		}
+		// Nothing is predicted from the last target.
+		rows = append(rows, scoreRow{slices.Concat(p.Context, p.Target[:len(p.Target)-1]), slices.Clone(p.Target), []int{i}})
+	}
+	return rows, nil
+}
+
+// scorePass scores rows in one forward pass of batch rows.
+func (e *Evaluator) scorePass(weights []*tensors.Tensor, rows []scoreRow, batch, width, targets int, out []Continuation) error {
 	ids, want := make([][]int32, batch), make([][]int32, batch)
 	slots := make([][]int32, batch) // where each target token is predicted, counted over the whole batch
-	for b, i := range at {
-		p := pairs[i]
-		seq := slices.Concat(p.Context, p.Target[:len(p.Target)-1]) // nothing is predicted from the last
-		ids[b] = seq[max(0, len(seq)-width):]
-		want[b] = p.Target
-		for j := range p.Target {
-			slots[b] = append(slots[b], int32(b*width+len(ids[b])-len(p.Target)+j))
+	for b, r := range rows {
+		ids[b] = r.seq[max(0, len(r.seq)-width):]
+		want[b] = r.target
+		for j := range r.target {
+			at := len(ids[b]) - 1 // of single tokens behind one context
+			if len(r.pairs) == 1 {
+				at += j + 1 - len(r.target)
+			}
+			slots[b] = append(slots[b], int32(b*width+at))
 		}
 	}
 	tokens, segments, err := LayOut(e.be, ids, width, 0, false)
@@ -108,15 +142,15 @@ func (e *Evaluator) scorePass(weights []*tensors.Tensor, pairs []Pair, at []int,
 	if err != nil {
 		return err
 	}
-	for b, i := range at {
-		c := Continuation{Tokens: len(pairs[i].Target)}
-		for j := range pairs[i].Target {
+	for b, r := range rows {
+		for j := range r.target {
+			c := &out[r.pairs[j*len(r.pairs)/len(r.target)]]
+			c.Tokens++
 			c.LogProb += float64(logp[b][j])
 			if best[b][j] > 0 {
 				c.Right++
 			}
 		}
-		out[i] = c
 	}
 	return nil
 }

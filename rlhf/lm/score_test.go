@@ -70,6 +70,37 @@ func TestScore(t *testing.T) {
 	}
 }
 
+// Single tokens behind one context share a row, and have what each has alone; other pairs of
+// the same context do not join them.
+func TestScoreShares(t *testing.T) {
+	be := gx.TestBackend(t)
+	s := lm.Shape{Vocab: 50, Width: 8, Layers: 1, Heads: 2, Context: 16}
+	weights, err := lm.Init(be, s.Weights(), stream("init", 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer gx.Free(weights...)
+	one, other := []int32{1, 2, 3}, []int32{3, 2, 1}
+	pairs := []lm.Pair{{one, []int32{4}}, {other, []int32{5}}, {one, []int32{5, 6, 7}}, {one, []int32{5}}, {one, []int32{6}}, {other, []int32{4}},
+		{one, []int32{4}}, {make([]int32, 40), []int32{4}}, {make([]int32, 40), []int32{9}}}
+	together, err := lm.Score(be, s, weights, pairs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, p := range pairs {
+		alone, err := lm.Score(be, s, weights, []lm.Pair{p})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if math.Abs(together[i].LogProb-alone[0].LogProb) > 1e-5 || together[i].Tokens != alone[0].Tokens || together[i].Right != alone[0].Right {
+			t.Errorf("pair %d: %+v in company, %+v alone", i, together[i], alone[0])
+		}
+	}
+	if math.Abs(together[0].LogProb-together[1].LogProb) < 1e-4 || together[0] != together[6] {
+		t.Errorf("contexts are confused: %+v", together)
+	}
+}
+
 func TestScoreIsADistribution(t *testing.T) {
 	be := gx.TestBackend(t)
 	s := lm.Shape{Vocab: 50, Width: 8, Layers: 1, Heads: 2, Context: 16}

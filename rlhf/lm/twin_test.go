@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 
 	"hhrlhf/rlhf/lm"
 )
@@ -157,8 +158,9 @@ func (t twin) attention(q []float64, keys, values [][]float64) []float64 {
 	return out
 }
 
-// logits returns a row's logits, [T][V − Spare]; nil where the segment is 0.
-func (t twin) logits(tokens, segments, positions []int32) [][]float64 {
+// stream returns a row's residual stream before the first block and after each,
+// [Layers + 1][T][D].
+func (t twin) stream(tokens, segments, positions []int32) (layers [][][]float64) {
 	d, k := t.Width, t.K()
 	x := make([][]float64, len(tokens))
 	for i, token := range tokens {
@@ -169,6 +171,7 @@ func (t twin) logits(tokens, segments, positions []int32) [][]float64 {
 			}
 		}
 	}
+	layers = append(layers, slices.Clone(x))
 	for layer := range t.Layers {
 		p := fmt.Sprintf("blocks.%d.", layer)
 		var keys, values [][]float64
@@ -204,7 +207,15 @@ func (t twin) logits(tokens, segments, positions []int32) [][]float64 {
 				x[i] = add(y, t.mlp(t.norm(y, p+"norm2"), p))
 			}
 		}
+		layers = append(layers, slices.Clone(x))
 	}
+	return layers
+}
+
+// logits returns a row's logits, [T][V − Spare]; nil where the segment is 0.
+func (t twin) logits(tokens, segments, positions []int32) [][]float64 {
+	d := t.Width
+	x := t.stream(tokens, segments, positions)[t.Layers]
 	head := t.w["token_embedding"]
 	if t.Untied && t.mistake != "the head tied" {
 		head = t.w["output"]

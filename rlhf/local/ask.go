@@ -61,6 +61,16 @@ func (h *lmRun) LogP(ts []rlhf.Transcript) ([]float64, error) {
 	return out, err
 }
 
+// Predict implements rlhf.LMRun.
+func (h *lmRun) Predict(ts []rlhf.Transcript) ([]rlhf.Prediction, error) {
+	var out []rlhf.Prediction
+	err := h.with("scoring with", func(r *loadedRun) (err error) {
+		out, err = h.speaker(r).pieces(ts)
+		return err
+	})
+	return out, err
+}
+
 // Stream implements rlhf.LMRun.
 func (h *lmRun) Stream(prompt string, o rlhf.Sampling) iter.Seq2[string, error] {
 	return h.write(func(s speaker) iter.Seq2[string, error] { return s.stream(prompt, o) })

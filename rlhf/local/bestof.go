@@ -15,6 +15,9 @@ import (
 	"hhrlhf/rlhf/tokenizer"
 )
 
+// maxDraws is how many responses one call of BestOf may draw: their tokens are held together.
+const maxDraws = 1 << 18
+
 // BestOf implements rlhf.PMRun.
 func (h *pmRun) BestOf(policy string, prompts []string, k int, o rlhf.Sampling) ([]rlhf.Choice, error) {
 	switch {
@@ -22,6 +25,8 @@ func (h *pmRun) BestOf(policy string, prompts []string, k int, o rlhf.Sampling) 
 		return nil, fmt.Errorf("local: BestOf: k = %d, want 1 or more", k)
 	case len(prompts) == 0:
 		return nil, errors.New("local: BestOf: no prompts")
+	case k > maxDraws/len(prompts):
+		return nil, fmt.Errorf("local: BestOf: %d responses to each of %d prompts, want at most %d in all; ask for them a part at a time", k, len(prompts), maxDraws)
 	}
 	var out []rlhf.Choice
 	err := h.with(fmt.Sprintf("best of %d by", k), func(r *loadedRun) error {
@@ -109,6 +114,8 @@ func (l *Lab) voiceOf(name, kind string) (*voice, error) {
 		return t.talk, nil
 	case *distillModel:
 		return t.voice, nil
+	case *directModel:
+		return t.voice, nil
 	default:
 		return t.(*lmModel).voice, nil
 	}
@@ -118,7 +125,8 @@ func (l *Lab) voiceOf(name, kind string) (*voice, error) {
 // compiled once.
 type visitor struct{ *voice }
 
-func (v visitor) close() { gx.Free(v.live()...) }
+func (v visitor) close()                     { gx.Free(v.live()...) }
+func (v visitor) tensors() []*tensors.Tensor { return v.live() }
 
 func (l *Lab) visitor(name string) (*voice, error) {
 	m, err := l.OpenModel(name)

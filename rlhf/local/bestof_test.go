@@ -176,6 +176,7 @@ func refusesBestOf(t *testing.T, l *local.Lab, p rlhf.PMRun) {
 	}{
 		{"lm", prompts, 0, []string{"k = 0, want 1 or more"}},
 		{"lm", nil, 4, []string{"no prompts"}},
+		{"lm", prompts, 1_000_000_000, []string{"1000000000 responses to each of 1 prompts, want at most 262144"}},
 		{"lm", []string{prompts[0], ""}, 4, []string{"prompt 1: it is empty"}},
 		{"other", prompts, 4, []string{`"other" has tokenizer ` + hashes("other"), `"pm" has ` + hashes("lm")}},
 		{"stories", prompts, 4, []string{`"stories" has tokenizer ` + hashes("stories"), `"pm" has ` + hashes("lm")}},
@@ -241,14 +242,14 @@ func TestBestOfACheckpoint(t *testing.T) {
 		t.Fatalf("%+v, %v", a, err)
 	}
 	s, err := l.Status()
-	if err != nil || len(s.Loaded) != 2 || !strings.HasPrefix(s.Loaded[1], "checkpoint ") {
-		t.Errorf("loaded %q, %v", s.Loaded, err)
+	if err != nil || len(s.Models) != 2 || !strings.HasPrefix(s.Models[1].Name, "checkpoint ") {
+		t.Errorf("loaded %+v, %v", s.Models, err)
 	}
 	b, err := p.BestOf("stories", prompts, 3, rlhf.Sampling{Seed: 1, MaxTokens: 8})
 	if err != nil || !reflect.DeepEqual(a, b) {
 		t.Errorf("%+v, %v; want %+v", b, err, a)
 	}
-	if s, err := l.Status(); err != nil || len(s.Loaded) != 2 {
-		t.Errorf("loaded again: %q, %v", s.Loaded, err)
+	if s, err := l.Status(); err != nil || len(s.Models) != 2 {
+		t.Errorf("loaded again: %+v, %v", s.Models, err)
 	}
 }

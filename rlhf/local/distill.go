@@ -32,7 +32,8 @@ func (m *distillModel) states() map[string]*fit.State {
 func (m *distillModel) names() map[string][]string {
 	return map[string][]string{"lm": lm.Names(m.Shape.Weights())}
 }
-func (m *distillModel) close() { m.trainer.State.Free() }
+func (m *distillModel) close()                     { m.trainer.State.Free() }
+func (m *distillModel) tensors() []*tensors.Tensor { return held(m) }
 
 func (m *distillModel) advance() (rlhf.Point, []rlhf.Sample, error) {
 	values, err := m.trainer.Step()

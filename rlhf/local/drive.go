@@ -51,9 +51,25 @@ type loadedRun struct {
 	trainee
 	disk *run.Run
 
-	saved    int           // step of the newest checkpoint
-	savedAt  time.Time     // when it was written
-	saveCost time.Duration // what writing it took
+	pending   []entry          // of steps that are done, which the disk had no room for
+	saved     int              // step of the newest checkpoint
+	savedAt   time.Time        // when it was written
+	saveCosts [2]time.Duration // what writing it and the one before took
+}
+
+// An entry is what a step leaves on disk.
+type entry struct {
+	point   *rlhf.Point // nil: it is there
+	samples []rlhf.Sample
+}
+
+// due is whether it is time for a checkpoint: often enough that little is lost, seldom
+// enough that it costs little, a twentieth of the time. A disk that was slow once
+// does not count, and what is lost is never more than half a minute's work, or
+// that of ten checkpoints.
+func (r *loadedRun) due(now time.Time) bool {
+	cost := min(r.saveCosts[0], r.saveCosts[1])
+	return now.Sub(r.savedAt) > min(20*cost, max(30*time.Second, 10*cost))
 }
 
 func (r *loadedRun) close() {
@@ -79,7 +95,8 @@ func (b *base) Steps(n int) iter.Seq2[rlhf.Event, error] {
 
 // with runs f with the run loaded and the device held.
 func (b *base) with(what string, f func(r *loadedRun) error) error {
-	release, err := b.lab.acquire(what + " " + b.name)
+	defer b.lab.watch.Drive(b.name)()
+	release, err := b.lab.acquire(what, b.name)
 	if err != nil {
 		return err
 	}
@@ -106,13 +123,20 @@ func (b *base) loaded(say func(string)) (*loadedRun, error) {
 	return r, nil
 }
 
-// samplesEvery is how often events carry samples.
-const samplesEvery = 5
-
 func (b *base) steps(count func(done int) int) iter.Seq2[rlhf.Event, error] {
 	return func(yield func(rlhf.Event, error) bool) {
 		event := rlhf.Event{Run: b.name, Kind: b.kind}
-		release, err := b.lab.acquire("training " + b.name)
+		defer b.lab.watch.Drive(b.name)()
+		told := yield
+		yield = func(e rlhf.Event, err error) bool {
+			news := e
+			if err != nil {
+				news = withMessage(e, "stopped: "+err.Error())
+			}
+			b.lab.watch.Tell(news)
+			return told(e, err)
+		}
+		release, err := b.lab.acquire("training", b.name)
 		if err != nil {
 			yield(event, err)
 			return
@@ -136,14 +160,22 @@ func (b *base) steps(count func(done int) int) iter.Seq2[rlhf.Event, error] {
 		n := count(done)
 		event.Step, event.Of = done, done+max(n, 0)
 		if n <= 0 || !alive {
+			// Nothing to do, unless the last step found no room.
+			if err := r.checkpoint(); err != nil && alive {
+				yield(event, r.noRoom(err))
+			}
 			return
 		}
 		if !yield(withMessage(event, "compiling"), nil) {
 			return
 		}
 		err = b.stretch(r, n, event, yield)
+		if errors.Is(err, run.ErrNoSpace) {
+			yield(event, err)
+			return
+		}
 		if saveErr := r.checkpoint(); saveErr != nil && !errors.Is(err, errStopped) {
-			err = errors.Join(err, saveErr)
+			err = errors.Join(err, r.noRoom(saveErr))
 		}
 		if err != nil && !errors.Is(err, errStopped) {
 			yield(event, err)
@@ -178,20 +210,34 @@ func (b *base) stretch(r *loadedRun, n int, event rlhf.Event, yield func(rlhf.Ev
 				return b.failed(r, fmt.Errorf("local: %s: step %d: %s = %v: %w", b.name, point.Step, name, v, fit.ErrNotFinite))
 			}
 		}
-		if err := r.record(point, samples); err != nil {
+		if err := r.record(point, samples); errors.Is(err, run.ErrNoSpace) {
+			return r.noRoom(err)
+		} else if err != nil {
 			return b.failed(r, err)
 		}
 		clock.lap(time.Since(start))
-		event.Step, event.Point, event.Samples = point.Step, &point, nil
+		event.Step, event.Point, event.Samples = point.Step, &point, samples
 		event.Left = clock.left(n - i - 1)
-		if point.Step%samplesEvery == 1 || i == n-1 {
-			event.Samples = samples
-		}
+		b.lab.progress(point.Step, event.Of, event.Left)
 		if !yield(event, nil) {
 			return errStopped
 		}
 	}
 	return nil
+}
+
+// tell tells those who watch of a step that was done by itself.
+func (b *base) tell(r *loadedRun, p rlhf.Point, samples []rlhf.Sample) {
+	b.lab.watch.Tell(rlhf.Event{Run: b.name, Kind: b.kind, Step: p.Step, Of: max(p.Step, b.planned), Point: &p, Samples: samples})
+}
+
+// noRoom adds to the error of a full disk that nothing is lost: what is done stays in
+// memory until there is room.
+func (r *loadedRun) noRoom(err error) error {
+	if errors.Is(err, run.ErrNoSpace) {
+		return fmt.Errorf("%w; once there is room, going on goes on from step %d", err, r.done())
+	}
+	return err
 }
 
 // failed drops a run whose memory can no longer be trusted, so that the next
@@ -204,19 +250,34 @@ func (b *base) failed(r *loadedRun, err error) error {
 	return err
 }
 
-// record writes a step to disk, and a checkpoint if one is due.
+// record writes a step to disk, and a checkpoint if one is due. What finds no room waits
+// for the next call.
 func (r *loadedRun) record(p rlhf.Point, samples []rlhf.Sample) error {
-	if err := r.disk.AppendMetrics(p.Step, p.Values); err != nil {
+	r.pending = append(r.pending, entry{&p, samples})
+	if err := r.flush(); err != nil {
 		return err
 	}
-	for _, s := range samples {
-		if err := r.disk.AppendSample(p.Step, s); err != nil {
-			return err
-		}
-	}
-	// Often enough that little is lost, seldom enough that it costs little.
-	if time.Since(r.savedAt) > 20*r.saveCost {
+	if r.due(time.Now()) {
 		return r.checkpoint()
+	}
+	return nil
+}
+
+// flush writes what waits.
+func (r *loadedRun) flush() error {
+	for ; len(r.pending) > 0; r.pending = r.pending[1:] {
+		e := &r.pending[0]
+		if e.point != nil {
+			if err := r.disk.AppendMetrics(e.point.Step, e.point.Values); err != nil {
+				return err
+			}
+		}
+		step := r.done() - len(r.pending) + 1
+		for e.point = nil; len(e.samples) > 0; e.samples = e.samples[1:] {
+			if err := r.disk.AppendSample(step, e.samples[0]); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }
@@ -225,6 +286,9 @@ func (r *loadedRun) record(p rlhf.Point, samples []rlhf.Sample) error {
 func (r *loadedRun) checkpoint() error {
 	if r.saved == r.done() {
 		return nil
+	}
+	if err := r.flush(); err != nil { // a checkpoint's history is on disk
+		return err
 	}
 	start := time.Now()
 	ck := run.Checkpoint{Step: r.done()}
@@ -247,7 +311,8 @@ func (r *loadedRun) checkpoint() error {
 	if err := r.disk.SaveCheckpoint(ck); err != nil {
 		return err
 	}
-	r.saved, r.savedAt, r.saveCost = r.done(), time.Now(), time.Since(start)
+	r.saved, r.savedAt = r.done(), time.Now()
+	r.saveCosts = [2]time.Duration{time.Since(start), r.saveCosts[0]}
 	return nil
 }
 
@@ -265,6 +330,10 @@ func (s *stopwatch) lap(d time.Duration) {
 	s.total += d
 }
 
+// left is 0 as long as only the compiling step is known: it says nothing of the others.
 func (s *stopwatch) left(steps int) time.Duration {
+	if s.n < 2 {
+		return 0
+	}
 	return s.total / time.Duration(max(1, s.n-1)) * time.Duration(steps)
 }

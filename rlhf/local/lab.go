@@ -6,17 +6,18 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
-	"runtime/debug"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/gomlx/compute"
+	"github.com/gomlx/gomlx/core/tensors"
 
 	"hhrlhf/rlhf"
 	"hhrlhf/rlhf/internal/gx"
@@ -26,6 +27,7 @@ import (
 	"hhrlhf/rlhf/ppo"
 	"hhrlhf/rlhf/run"
 	"hhrlhf/rlhf/tokenizer"
+	"hhrlhf/rlhf/watch"
 )
 
 // Options say where a lab keeps its runs and what it computes on.
@@ -40,6 +42,8 @@ type Options struct {
 	// Models maps the name of a pretrained model, such as "smollm2", to the local
 	// folder or file of its checkpoint; nil or "" means that the name is a path.
 	Models func(name string) (path string, err error)
+	// Own are algorithms beside the library's.
+	Own Own
 }
 
 // Open opens the lab. It starts the backend, which it keeps until the process ends.
@@ -52,7 +56,7 @@ func Open(o Options) (*Lab, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &host{opt: o, store: store, be: be, device: make(chan struct{}, 1), started: time.Now(), loaded: map[string]any{}, programs: map[programsKey]*pm.Programs{}, policies: map[ppo.Key]*ppo.Programs{}, asking: map[lm.Shape]*askPrograms{}}
+	h := &host{opt: o, store: store, be: be, device: make(chan struct{}, 1), started: time.Now(), loaded: map[string]closer{}, programs: map[programsKey]*pm.Programs{}, policies: map[ppo.Key]*ppo.Programs{}, asking: map[lm.Shape]*askPrograms{}}
 	return &Lab{host: h, ctx: context.Background()}, nil
 }
 
@@ -73,11 +77,14 @@ type host struct {
 	device  chan struct{} // holds one token while a call uses the device
 	started time.Time
 
-	mu      sync.Mutex
-	busy    string
-	waiting int
-	loaded  map[string]any // run name to *lmRun, *pmRun or *ppoRun; touched only under the device token
-	names   []string       // keys of loaded, for Status
+	mu     sync.Mutex
+	busy   string
+	job    *rlhf.Job         // that has the device
+	line   []*rlhf.Job       // those that wait for it
+	loaded map[string]closer // by run, or checkpoint; touched only under the device token
+	models []rlhf.Loaded     // what is in loaded, for Status
+
+	watch watch.Hub
 
 	programs map[programsKey]*pm.Programs
 	policies map[ppo.Key]*ppo.Programs
@@ -89,16 +96,23 @@ func (l *Lab) With(ctx context.Context) rlhf.Lab { return l.with(ctx) }
 
 func (l *Lab) with(ctx context.Context) *Lab { return &Lab{host: l.host, ctx: ctx} }
 
-// acquire takes the device for what; the returned function gives it back. It
-// waits in order of arrival, for as long as the lab's context lasts.
-func (l *Lab) acquire(what string) (release func(), err error) {
+// acquire takes the device for doing what with a run or a model, which may be "";
+// the returned function gives it back. It waits in order of arrival, for as long as
+// the lab's context lasts.
+func (l *Lab) acquire(what, name string) (release func(), err error) {
+	job := &rlhf.Job{Run: name, What: what, Since: time.Now()}
+	what = strings.TrimSpace(what + " " + name)
 	l.mu.Lock()
-	l.waiting++
+	l.line = append(l.line, job)
 	l.mu.Unlock()
 	defer func() {
 		l.mu.Lock()
-		l.waiting--
-		l.mu.Unlock()
+		defer l.mu.Unlock()
+		l.line = slices.DeleteFunc(l.line, func(o *rlhf.Job) bool { return o == job })
+		if err == nil {
+			job.Since = time.Now()
+			l.job = job
+		}
 	}()
 	if err := l.ctx.Err(); err != nil { // select would take a free device all the same
 		return nil, fmt.Errorf("local: %s: %w", what, err)
@@ -110,9 +124,20 @@ func (l *Lab) acquire(what string) (release func(), err error) {
 	}
 	l.say(what)
 	return func() {
-		l.say("")
+		l.mu.Lock()
+		l.busy, l.job = "", nil
+		l.mu.Unlock()
 		<-l.device
 	}, nil
+}
+
+// progress notes how far the job on the device is.
+func (h *host) progress(step, of int, left time.Duration) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.job != nil {
+		h.job.Step, h.job.Of, h.job.Left = step, of, left
+	}
 }
 
 func (h *host) say(what string) {
@@ -124,54 +149,15 @@ func (h *host) say(what string) {
 // Close waits for the call that uses the device, writes nothing, and gives back
 // the memory and the locks of all loaded runs. The lab can go on being used.
 func (l *Lab) Close() error {
-	release, err := l.acquire("closing")
+	release, err := l.acquire("closing", "")
 	if err != nil {
 		return err
 	}
 	defer release()
-	s, err := l.Status()
-	for _, name := range s.Loaded {
+	for _, name := range slices.Sorted(maps.Keys(l.loaded)) {
 		l.unload(name)
 	}
-	return err
-}
-
-// Status implements rlhf.Lab.
-func (l *Lab) Status() (rlhf.Status, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	s := rlhf.Status{
-		Backend: l.opt.Backend, Device: l.be.Description(), Busy: l.busy, Waiting: l.waiting,
-		Since: l.started, RSSBytes: rss(), Loaded: slices.Clone(l.names), Dir: l.store.Dir(), Version: version(),
-	}
-	return s, nil
-}
-
-// rss is the resident memory of the process as the kernel reports it, 0 where it does not.
-func rss() int64 {
-	statm, err := os.ReadFile("/proc/self/statm")
-	if err != nil {
-		return 0
-	}
-	fields := strings.Fields(string(statm))
-	if len(fields) < 2 {
-		return 0
-	}
-	pages, _ := strconv.ParseInt(fields[1], 10, 64)
-	return pages * int64(os.Getpagesize())
-}
-
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
-	}
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" {
-			return s.Value
-		}
-	}
-	return info.Main.Version
+	return nil
 }
 
 // Runs implements rlhf.Lab.
@@ -202,14 +188,12 @@ func (l *Lab) info(name string) (rlhf.RunInfo, error) {
 	}
 	defer r.Close()
 	m := r.Manifest()
-	points, err := r.Metrics()
+	newest, _, err := r.Newest()
 	if err != nil {
 		return rlhf.RunInfo{}, err
 	}
 	info := rlhf.RunInfo{Name: m.Name, Kind: m.Kind, Dir: r.Dir(), Created: m.Created, Backend: m.Backend, Config: m.Config}
-	if len(points) > 0 {
-		info.Step = points[len(points)-1].Step
-	}
+	info.Step = newest.Step
 	for _, d := range m.Data {
 		info.Data = append(info.Data, rlhf.DataInfo{Name: d.Name, Rows: d.Rows, SHA256: d.SHA256, Read: d.Read, Odd: d.Odd})
 	}
@@ -269,7 +253,7 @@ func readJSON(path string, v any) error {
 
 // Remove implements rlhf.Lab.
 func (l *Lab) Remove(name string) error {
-	release, err := l.acquire("removing " + name)
+	release, err := l.acquire("removing", name)
 	if err != nil {
 		return err
 	}
@@ -278,6 +262,7 @@ func (l *Lab) Remove(name string) error {
 	if err := l.store.Remove(name); err != nil {
 		return err
 	}
+	l.watch.Forget(name)
 	return l.sweepFeatures()
 }
 
@@ -291,24 +276,57 @@ func (l *Lab) History(name string) ([]rlhf.Point, error) {
 	return r.Metrics()
 }
 
-// closer is a loaded run that can give its memory back.
-type closer interface{ close() }
+// Written implements rlhf.Lab.
+func (l *Lab) Written(name string, last int) ([]rlhf.Sample, error) {
+	if last < 0 {
+		return nil, fmt.Errorf("local: Written: last = %d, want 0 (all) or more", last)
+	}
+	r, err := l.store.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	var out []rlhf.Sample
+	err = r.Samples(func(step int, raw json.RawMessage) error {
+		var s rlhf.Sample
+		if err := json.Unmarshal(raw, &s); err != nil {
+			return fmt.Errorf("local: a sample of step %d of %q: %w", step, name, err)
+		}
+		s.Step = step // runs of earlier versions have it in the line alone
+		out = append(out, s)
+		return nil
+	})
+	if last > 0 && len(out) > last {
+		out = slices.Clone(out[len(out)-last:])
+	}
+	return out, err
+}
+
+// closer is a loaded run, or model, that can give its memory back.
+type closer interface {
+	close()
+	tensors() []*tensors.Tensor // what it holds on the device
+}
 
 func (l *Lab) unload(name string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if c, ok := l.loaded[name].(closer); ok {
+	if c, ok := l.loaded[name]; ok {
 		c.close()
 	}
 	delete(l.loaded, name)
-	l.names = slices.DeleteFunc(l.names, func(n string) bool { return n == name })
+	l.models = slices.DeleteFunc(l.models, func(m rlhf.Loaded) bool { return m.Name == name })
 }
 
-func (l *Lab) keep(name string, v any) {
+func (l *Lab) keep(name string, c closer) {
+	m := rlhf.Loaded{Name: name}
+	for _, t := range c.tensors() {
+		m.Bytes += int64(t.Memory())
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.loaded[name] = v
-	l.names = append(l.names, name)
+	l.loaded[name] = c
+	l.models = append(l.models, m)
 }
 
 // maker makes the run that a configuration describes: its data, its manifest's
@@ -340,14 +358,10 @@ func (l *Lab) ensure(name, kind string, seed uint64, cfg any, mk maker) error {
 	if err != nil {
 		return err
 	}
-	r, err = l.store.Create(m)
-	if err != nil {
-		return err
-	}
-	defer r.Close()
-	write := func() error {
+	// All at once: half a run would be found under this name next time.
+	r, err = l.store.Create(m, func(dir string) error {
 		if files != nil {
-			if err := files(r.Dir()); err != nil {
+			if err := files(dir); err != nil {
 				return err
 			}
 		}
@@ -355,13 +369,12 @@ func (l *Lab) ensure(name, kind string, seed uint64, cfg any, mk maker) error {
 		if err != nil {
 			return err
 		}
-		return os.WriteFile(filepath.Join(r.Dir(), factsFile), append(b, '\n'), 0o600)
+		return os.WriteFile(filepath.Join(dir, factsFile), append(b, '\n'), 0o600)
+	})
+	if err != nil {
+		return fmt.Errorf("local: creating %s: %w", name, err)
 	}
-	if err := write(); err != nil {
-		// Half a run would be found under this name next time.
-		return errors.Join(fmt.Errorf("local: creating %s: %w", name, err), l.store.Remove(name))
-	}
-	return nil
+	return r.Close()
 }
 
 // sameConfig compares a run on disk with the configuration asked for.
@@ -408,6 +421,9 @@ func (l *Lab) openKind(name, kind string, cfg any) (*run.Run, facts, error) {
 	var f facts
 	if err := errors.Join(run.DecodeConfig(m.Config, cfg), readJSON(filepath.Join(r.Dir(), factsFile), &f)); err != nil {
 		r.Close()
+		if errors.Is(err, fs.ErrNotExist) {
+			err = fmt.Errorf("%w; the run is not whole: Remove it, and make it anew", err)
+		}
 		return nil, facts{}, fmt.Errorf("local: run %q: %w", name, err)
 	}
 	return r, f, nil

@@ -29,7 +29,7 @@ type language struct {
 }
 
 // languageKinds are the kinds of runs that are language models.
-var languageKinds = []string{"lm", "distill"}
+var languageKinds = []string{"lm", "distill", "direct"}
 
 // language describes the language-model run of that name; nothing large is read.
 func (l *Lab) language(name string) (*language, error) {
@@ -69,8 +69,18 @@ func (l *Lab) language(name string) (*language, error) {
 			g.ours = teacher.ours
 		}
 		g.start = func() ([]*tensors.Tensor, error) { return l.weightsOfLanguage(cfg.Student) }
+	case "direct":
+		var cfg rlhf.Direct
+		if f, err = l.settings(name, kind, &cfg); err != nil {
+			return nil, err
+		}
+		g.data, g.heldOut, g.rate = cfg.Data, cfg.HeldOut, cfg.LearningRate
+		if base, err := l.language(cfg.LM); err == nil {
+			g.ours = base.ours
+		}
+		g.start = func() ([]*tensors.Tensor, error) { return l.weightsOfLanguage(cfg.LM) }
 	default:
-		return nil, fmt.Errorf("local: run %q is of kind %q, want a language model: a run that LM or Distill made", name, m.Kind)
+		return nil, fmt.Errorf("local: run %q is of kind %q, want a language model: a run that LM, Distill or Direct made", name, m.Kind)
 	}
 	g.shape, g.context, g.template = f.Shape, f.Context, f.Template
 	g.tok, err = l.tokenizerOf(name)

@@ -50,6 +50,13 @@ func (m *lmModel) close() {
 	m.source.close()
 }
 
+func (m *lmModel) tensors() []*tensors.Tensor {
+	if m.trainer == nil {
+		return m.live()
+	}
+	return held(m)
+}
+
 func (m *lmModel) advance() (rlhf.Point, []rlhf.Sample, error) {
 	if m.trainer == nil {
 		return rlhf.Point{}, nil, fmt.Errorf("local: %s is Untrained: it is the model of From as it is; make a run of another name with From and Planned > 0 to train it", m.Name)
@@ -164,9 +171,12 @@ func (l *Lab) OpenLM(name string) (rlhf.LMRun, error) {
 		return nil, err
 	}
 	h := &lmRun{}
-	if m.Kind == "distill" {
+	switch m.Kind {
+	case "distill":
 		h.base, err = l.handle(name, m.Kind, new(rlhf.Distill), loadDistill)
-	} else {
+	case "direct":
+		h.base, err = l.handle(name, m.Kind, new(rlhf.Direct), loadDirect)
+	default:
 		h.base, err = l.handle(name, "lm", new(rlhf.LM), loadLM)
 	}
 	if err != nil {

@@ -23,12 +23,18 @@ import (
 // open opens a lab on the backend of the tests.
 func open(t testing.TB, dir string) *local.Lab {
 	t.Helper()
+	return openOwn(t, dir, local.Own{})
+}
+
+// openOwn is open with algorithms beside the library's.
+func openOwn(t testing.TB, dir string, own local.Own) *local.Lab {
+	t.Helper()
 	gx.TestBackend(t) // installs the plugin where it is missing
 	spec, err := gx.TestSpec()
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := local.Open(local.Options{Dir: dir, Backend: spec, Models: func(name string) (string, error) {
+	l, err := local.Open(local.Options{Dir: dir, Backend: spec, Own: own, Models: func(name string) (string, error) {
 		if name == "stories" {
 			return rltest.Data(t, "model/stories260K.bin"), nil
 		}
@@ -60,6 +66,9 @@ func train(t testing.TB, r rlhf.Run, n int) []rlhf.Point {
 		}
 		if e.Point != nil {
 			points = append(points, *e.Point)
+			if _, ok := r.(rlhf.PPORun); ok && (len(e.Samples) != rlhf.ShownSamples || e.Samples[0].Step != e.Step) {
+				t.Errorf("the event of step %d has %d samples: %+v", e.Step, len(e.Samples), e.Samples)
+			}
 		}
 	}
 	if len(points) != n {
@@ -196,11 +205,34 @@ func afterLap(t *testing.T, l *local.Lab) {
 			t.Errorf("the reference is %g nats from itself", s.KL)
 		}
 	}
+	written, err := r.Written(0)
+	if err != nil || len(written) != 6*rlhf.ShownSamples {
+		t.Errorf("%d responses kept of 6 steps, %v", len(written), err)
+	}
+	for i, s := range written {
+		if s.Step != i/rlhf.ShownSamples+1 || s.Tokens == 0 || s.Prompt == "" {
+			t.Errorf("the %d. kept response is %+v", i, s)
+		}
+	}
+	if newest, err := l.Written("ppo", 5); err != nil || !reflect.DeepEqual(newest, written[len(written)-5:]) {
+		t.Errorf("the newest five are %+v, %v", newest, err)
+	}
+	for name, c := range map[string]struct {
+		last int
+		want string
+	}{"ppo": {-1, "last = -1"}, "nobody": {3, "nobody"}} {
+		if _, err := l.Written(name, c.last); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("Written(%q, %d): %v, want %q in it", name, c.last, err, c.want)
+		}
+	}
+	if none, err := l.Written("pm", 0); err != nil || len(none) > 0 {
+		t.Errorf("a preference model has kept %v, %v", none, err)
+	}
 	infos, err := l.Runs()
 	if err != nil || len(infos) != 3 || infos[2].Step != 6 || infos[2].Planned != 6 || infos[2].Params == 0 {
 		t.Errorf("runs %+v, %v", infos, err)
 	}
-	if s, err := l.Status(); err != nil || s.Busy != "" || len(s.Loaded) != 3 || s.RSSBytes == 0 {
+	if s, err := l.Status(); err != nil || s.Busy != "" || len(s.Models) != 3 || s.RSSBytes == 0 {
 		t.Errorf("status %+v, %v", s, err)
 	}
 	n := 0

@@ -55,13 +55,14 @@ type askPrograms struct {
 	pool      *sample.Pool
 	evaluator *lm.Evaluator
 	reader    *lm.Reader
+	prober    *lm.Prober
 }
 
 func (l *Lab) askPrograms(shape lm.Shape) *askPrograms {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.asking[shape] == nil {
-		l.asking[shape] = &askPrograms{sample.NewPool(l.be, shape), lm.NewEvaluator(l.be, shape), lm.NewReader(l.be, shape)}
+		l.asking[shape] = &askPrograms{sample.NewPool(l.be, shape), lm.NewEvaluator(l.be, shape), lm.NewReader(l.be, shape), lm.NewProber(l.be, shape)}
 	}
 	return l.asking[shape]
 }
@@ -93,7 +94,7 @@ func (m *Model) acquire(ctx context.Context, what string) (release func(), err e
 	if m.live != nil {
 		return func() {}, nil
 	}
-	return m.lab.with(ctx).acquire(what + " " + m.Name)
+	return m.lab.with(ctx).acquire(what, m.Name)
 }
 
 // fromRun describes the run of the model's name.
@@ -238,7 +239,7 @@ func (m *Model) Load() error {
 
 // Export writes the model as a Hugging Face folder, new or empty (see package pretrained).
 func (m *Model) Export(dir string) error {
-	release, err := m.lab.acquire("exporting " + m.Name)
+	release, err := m.lab.acquire("exporting", m.Name)
 	if err != nil {
 		return err
 	}

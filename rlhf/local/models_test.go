@@ -171,13 +171,3 @@ func TestOpenModelErrors(t *testing.T) {
 		t.Errorf("a folder without a model: %v", err)
 	}
 }
-
-func TestLastWord(t *testing.T) {
-	p, err := local.LastWord("the cat sat on the mat \n")
-	if err != nil || p.Context != "the cat sat on the" || p.Text != " mat" {
-		t.Errorf("%+v, %v", p, err)
-	}
-	if _, err := local.LastWord("mat"); err == nil {
-		t.Error("one word is accepted")
-	}
-}

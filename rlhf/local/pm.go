@@ -2,6 +2,9 @@ package local
 
 import (
 	"fmt"
+	"slices"
+
+	"github.com/gomlx/gomlx/core/tensors"
 
 	"hhrlhf/rlhf"
 	"hhrlhf/rlhf/internal/fit"
@@ -41,6 +44,13 @@ func (m *pmModel) close() {
 		m.features.Close()
 	}
 	m.State.Free()
+}
+
+func (m *pmModel) tensors() []*tensors.Tensor {
+	if m.features != nil {
+		return slices.Concat(m.model.Weights, held(m))
+	}
+	return held(m)
 }
 
 func (m *pmModel) advance() (rlhf.Point, []rlhf.Sample, error) {
@@ -101,7 +111,7 @@ func (l *Lab) PM(name string, cfg rlhf.PM) (rlhf.PMRun, error) {
 
 // hashTrunk reads a trunk for its hash.
 func (l *Lab) hashTrunk(t *trunk, cfg rlhf.PM) (string, error) {
-	release, err := l.acquire("reading " + t.name)
+	release, err := l.acquire("reading", t.name)
 	if err != nil {
 		return "", err
 	}

@@ -301,6 +301,52 @@ func TestCheckpointTrunk(t *testing.T) {
 	}
 }
 
+// Predict is what Read says of a piece of text, token by token, with no end token; of any
+// prompt, and in whatever company.
+func TestPredict(t *testing.T) {
+	l := trunked(t, t.TempDir())
+	m := mustLM(l, "lm")
+	ts := []rlhf.Transcript{
+		{Prompt: rlhf.Human + " what is the capital of france?" + rlhf.Assistant, Response: " it is paris."},
+		{Prompt: "the capital", Response: " of france"},
+		{Prompt: rlhf.Human + " what is the capital of france?" + rlhf.Assistant + " it is", Response: " paris"},
+	}
+	got, err := m.Predict(ts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, tr := range ts {
+		tokens, err := m.Read(tr.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		prompt, err := m.Read(tr.Prompt)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var want rlhf.Prediction
+		for _, tok := range tokens[len(prompt):] {
+			want.LogP, want.Tokens = want.LogP+tok.LogP, want.Tokens+1
+			if tok.Rank == 1 {
+				want.First++
+			}
+		}
+		if math.Abs(got[i].LogP-want.LogP) > 1e-4 || got[i].Tokens != want.Tokens || got[i].First != want.First {
+			t.Errorf("%q: %+v, want %+v", tr.Response, got[i], want)
+		}
+	}
+	whole, err := m.LogP(ts[:1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if whole[0] > got[0].LogP-1e-3 {
+		t.Errorf("a piece of text has log p %v, with the end token %v: want less", got[0].LogP, whole[0])
+	}
+	if _, err := m.Predict([]rlhf.Transcript{ts[0], {Prompt: "the capital"}}); err == nil || !strings.Contains(err.Error(), "transcript 1 has 11 bytes of prompt and 0 of response") {
+		t.Errorf("no response: %v", err)
+	}
+}
+
 // LogP is the sum of what Read says of the response and its end.
 func TestLogP(t *testing.T) {
 	l := trunked(t, t.TempDir())

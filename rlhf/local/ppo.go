@@ -58,6 +58,8 @@ func (m *ppoModel) close() {
 	gx.Free(m.fixed...)
 }
 
+func (m *ppoModel) tensors() []*tensors.Tensor { return slices.Concat(held(m), m.fixed) }
+
 func (m *ppoModel) advance() (rlhf.Point, []rlhf.Sample, error) {
 	b, point, err := m.Step(m.judge)
 	if err != nil {
@@ -90,6 +92,9 @@ func (l *Lab) PPO(name string, cfg rlhf.PPO) (rlhf.PPORun, error) {
 	}
 	cfg = cfg.Filled()
 	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	if _, err := l.opt.Own.algorithm(cfg); err != nil {
 		return nil, err
 	}
 	err := l.ensure(name, "ppo", cfg.Seed, cfg, func(m *run.Manifest, f *facts) (func(string) error, error) {
@@ -154,6 +159,10 @@ func loadPPO(l *Lab, name string, say func(string)) (*loadedRun, error) {
 	if err != nil {
 		return nil, err
 	}
+	algorithm, err := l.opt.Own.algorithm(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("local: run %q: %w", name, err)
+	}
 	if err := l.announce(name, f.Memory, say); err != nil {
 		return nil, err
 	}
@@ -192,7 +201,8 @@ func loadPPO(l *Lab, name string, say func(string)) (*loadedRun, error) {
 			m.fixed = slices.Concat(m.fixed, judge.Weights)
 		}
 	}
-	models.Programs = l.ppoPrograms(ppo.KeyOf(cfg, models))
+	models.Algorithm = algorithm
+	models.Programs = l.ppoPrograms(ppo.KeyOf(cfg, models), algorithm)
 	if m.Trainer, err = ppo.New(l.be, cfg, models, prompts, run.Seed(cfg.Seed).Stream); err != nil {
 		return nil, err
 	}
@@ -244,10 +254,14 @@ func (h *ppoRun) Update(b *rlhf.Batch) (rlhf.Point, error) {
 		if err = r.record(point, b.Samples(rlhf.ShownSamples)); err != nil {
 			return h.failed(r, err)
 		}
+		h.tell(r, point, b.Samples(rlhf.ShownSamples))
 		return r.checkpoint()
 	})
 	return point, err
 }
+
+// Written implements rlhf.PPORun.
+func (h *ppoRun) Written(last int) ([]rlhf.Sample, error) { return h.lab.Written(h.name, last) }
 
 // Sample implements rlhf.PPORun.
 func (h *ppoRun) Sample(prompts []string, o rlhf.Sampling) ([]rlhf.Sample, error) {

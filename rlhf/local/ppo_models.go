@@ -56,8 +56,11 @@ func (l *Lab) valueShape(cfg rlhf.PPO, policy lm.Shape) (lm.Shape, string, error
 
 // trainedParams counts what PPO trains: the policy and its value function.
 func (l *Lab) trainedParams(cfg rlhf.PPO, policy lm.Shape) (int64, error) {
-	if cfg.Value == "shared" {
+	switch cfg.Value {
+	case "shared":
 		return lm.Count(policy.ScalarWeights()), nil
+	case "none":
+		return policy.Params(), nil
 	}
 	shape, readout, err := l.valueShape(cfg, policy)
 	return policy.Params() + lm.Count(pm.ScalarWeights(shape, readout)), err
@@ -123,11 +126,11 @@ func fitPrompts(tok tokenizer.Tokenizer, texts []string, width int) (ps []ppo.Pr
 }
 
 // ppoPrograms are the programs of runs with a key, compiled once for all of them.
-func (l *Lab) ppoPrograms(key ppo.Key) *ppo.Programs {
+func (l *Lab) ppoPrograms(key ppo.Key, a ppo.Algorithm) *ppo.Programs {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.policies[key] == nil {
-		l.policies[key] = ppo.NewPrograms(l.be, key)
+		l.policies[key] = ppo.NewPrograms(l.be, key, a)
 	}
 	return l.policies[key]
 }
@@ -157,7 +160,7 @@ func (l *Lab) ppoModels(cfg rlhf.PPO, base *language) (m ppo.Models, err error) 
 		m.Test = judge
 	}
 	switch {
-	case cfg.Value == "shared":
+	case cfg.Value == "shared" || cfg.Value == "none":
 		return m, nil
 	case value != nil:
 		m.Value, err = gx.Clone(value)

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"iter"
 	"slices"
-	"strings"
 
 	"hhrlhf/rlhf/lm"
 	"hhrlhf/rlhf/tokenizer"
@@ -206,16 +205,4 @@ func Texts(texts ...string) iter.Seq2[Passage, error] {
 			}
 		}
 	}
-}
-
-// LastWord makes a passage of a text whose last word is to be predicted from all
-// before it, as LAMBADA asks (Paperno et al. 2016, arXiv:1606.06031). The space
-// before the word belongs to it.
-func LastWord(text string) (Passage, error) {
-	text = strings.TrimRight(text, " \n")
-	at := strings.LastIndexByte(text, ' ')
-	if at <= 0 {
-		return Passage{}, fmt.Errorf("local: %.40q has no last word to predict from others", text)
-	}
-	return Passage{Context: text[:at], Text: text[at:]}, nil
 }

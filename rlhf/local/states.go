@@ -28,6 +28,15 @@ func parts(s *fit.State) []struct {
 	}{{"", &s.Params}, {"adam_m/", &s.M}, {"adam_v/", &s.V}}
 }
 
+// held are the tensors of a trainee's states.
+func held(t trainee) []*tensors.Tensor {
+	var all []*tensors.Tensor
+	for _, s := range t.states() {
+		all = slices.Concat(all, s.Params, s.M, s.V)
+	}
+	return all
+}
+
 // export copies a trainee's states to the host as "policy/blocks.0.mlp.up",
 // "adam_m/policy/…" and so on.
 func export(t trainee) ([]run.Tensor, error) {

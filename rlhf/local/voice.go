@@ -22,6 +22,8 @@ type speaker interface {
 	chat(turns []rlhf.Turn, o rlhf.Sampling) iter.Seq2[string, error]
 	read(text string) ([]rlhf.Token, error)
 	logP(ts []rlhf.Transcript) ([]float64, error)
+	pieces(ts []rlhf.Transcript) ([]rlhf.Prediction, error)
+	Activations(texts []string, p rlhf.Probe) (rlhf.Activations, error)
 	evaluate() (rlhf.LMEval, error)
 	evaluateOn(data string, rows int) (rlhf.LMEval, error)
 }
@@ -97,24 +99,24 @@ func (v *voice) answer(prompts []string, o rlhf.Sampling) ([]rlhf.Sample, error)
 // prompt returns the ids of a prompt. A dialogue in the paper's format loses its
 // oldest turns where it is too long for the context; a page of dialogues and
 // other text may not be.
-func (v *voice) prompt(p string, response int) ([]int32, error) {
-	room := v.Shape.Context - max(response, 1)
+func (m *Model) prompt(p string, response int) ([]int32, error) {
+	room := m.Shape.Context - max(response, 1)
 	page := strings.Contains(p, distill.Separator)
 	if !page && strings.HasPrefix(p, rlhf.Human) && strings.HasSuffix(p, rlhf.Assistant) {
-		if ids, _, ok := tokenizer.FitPrompt(v.Tokenizer, p, room); ok {
+		if ids, _, ok := tokenizer.FitPrompt(m.Tokenizer, p, room); ok {
 			return ids, nil
 		}
-		return nil, fmt.Errorf("its last question alone does not leave room in the model's context of %d tokens", v.Shape.Context)
+		return nil, fmt.Errorf("its last question alone does not leave room in the model's context of %d tokens", m.Shape.Context)
 	}
-	ids := v.Text(p)
+	ids := m.Text(p)
 	if page {
-		ids = distill.Encode(v.Tokenizer, p, v.Family == FamilyRun)
+		ids = distill.Encode(m.Tokenizer, p, m.Family == FamilyRun)
 	}
 	switch {
 	case len(ids) == 0:
 		return nil, errors.New("it is empty")
 	case len(ids) > room:
-		return nil, fmt.Errorf("it has %d tokens, more than the %d that the model's context of %d leaves", len(ids), room, v.Shape.Context)
+		return nil, fmt.Errorf("it has %d tokens, more than the %d that the model's context of %d leaves", len(ids), room, m.Shape.Context)
 	}
 	return ids, nil
 }
@@ -171,21 +173,42 @@ func (v *voice) read(text string) ([]rlhf.Token, error) {
 }
 
 func (v *voice) logP(ts []rlhf.Transcript) ([]float64, error) {
-	passages := func(yield func(Passage, error) bool) {
-		for _, t := range ts {
-			if !yield(Passage{Context: t.Prompt, Text: t.Response, End: true}, nil) {
-				return
-			}
-		}
-	}
 	out := make([]float64, 0, len(ts))
-	for p, err := range v.Predict(passages, 0) {
+	for p, err := range v.Predict(passages(ts, true), 0) {
 		if err != nil {
 			return nil, err
 		}
 		out = append(out, -p.Nats)
 	}
 	return out, nil
+}
+
+// pieces predicts each response as a piece of text, without an end token.
+func (v *voice) pieces(ts []rlhf.Transcript) ([]rlhf.Prediction, error) {
+	for i, t := range ts {
+		if t.Prompt == "" || t.Response == "" {
+			return nil, fmt.Errorf("local: Predict: transcript %d has %d bytes of prompt and %d of response, want a text and what follows it", i, len(t.Prompt), len(t.Response))
+		}
+	}
+	out := make([]rlhf.Prediction, 0, len(ts))
+	for p, err := range v.Predict(passages(ts, false), rlhf.PieceTokens) {
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, rlhf.Prediction{LogP: -p.Nats, Tokens: p.Tokens, First: p.Right})
+	}
+	return out, nil
+}
+
+// passages are the responses of transcripts behind their prompts.
+func passages(ts []rlhf.Transcript, end bool) iter.Seq2[Passage, error] {
+	return func(yield func(Passage, error) bool) {
+		for _, t := range ts {
+			if !yield(Passage{Context: t.Prompt, Text: t.Response, End: end}, nil) {
+				return
+			}
+		}
+	}
 }
 
 // measure evaluates rows that stand for so many bytes of text.

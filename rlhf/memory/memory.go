@@ -124,7 +124,10 @@ func (p Plan) String() string {
 
 // Text words a number of bytes.
 func Text(n int64) string {
-	if n < 1e9 {
+	switch {
+	case n < 1e7:
+		return fmt.Sprintf("%.1f MB", float64(n)/1e6)
+	case n < 1e9:
 		return fmt.Sprintf("%.0f MB", float64(n)/1e6)
 	}
 	return fmt.Sprintf("%.1f GB", float64(n)/1e9)

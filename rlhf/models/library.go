@@ -7,7 +7,7 @@ import (
 	"os"
 	"strings"
 
-	"hhrlhf/rlhf/data"
+	"hhrlhf/rlhf/hub"
 )
 
 // HubPrefix begins the name of a repository on a hub.
@@ -19,7 +19,7 @@ var ErrNotInstalled = errors.New("is not installed")
 // A Library finds checkpoints by name.
 type Library struct {
 	Dirs []string // folders of installed checkpoints; the first that has one wins
-	Hub  data.Hub // where repositories come from, and the cache that keeps them
+	Hub  hub.Hub  // where repositories come from, and the cache that keeps them
 }
 
 // Path returns where the model of that name lies (the package comment says what

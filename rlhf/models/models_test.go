@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"hhrlhf/rlhf/data"
+	"hhrlhf/rlhf/hub"
 	"hhrlhf/rlhf/models"
 	"hhrlhf/rlhf/pjrt"
 )
@@ -155,7 +155,7 @@ func TestPath(t *testing.T) {
 	if err := os.Truncate(file, c.Size); err != nil { // sparse
 		t.Fatal(err)
 	}
-	lib := models.Library{Dirs: []string{"", empty, full}, Hub: data.Hub{Cache: t.TempDir(), Endpoint: "http://127.0.0.1:1"}}
+	lib := models.Library{Dirs: []string{"", empty, full}, Hub: hub.Hub{Cache: t.TempDir(), Endpoint: "http://127.0.0.1:1"}}
 	if path, err := lib.Path(t.Context(), "smollm2"); err != nil || path != file {
 		t.Errorf("smollm2: %q, %v", path, err)
 	}

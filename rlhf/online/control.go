@@ -7,6 +7,7 @@ import (
 
 	"hhrlhf/rlhf"
 	"hhrlhf/rlhf/eval"
+	"hhrlhf/rlhf/run"
 )
 
 // A Control asks whether newer comparisons are better ones, or only more (section 4.5,
@@ -40,7 +41,7 @@ type Arm struct {
 // Control reads the control after all rounds of the configuration; nil if there is none yet.
 func (l *Loop) Control() (*Control, error) {
 	var c Control
-	there, err := readJSON(l.path(fmt.Sprintf("control-%d.json", l.cfg.Rounds)), &c)
+	there, err := run.ReadJSON(l.path(fmt.Sprintf("control-%d.json", l.cfg.Rounds)), &c)
 	if err != nil || !there {
 		return nil, err
 	}
@@ -91,7 +92,7 @@ func (w *walk) control() error {
 	if w.world != nil {
 		c.Better, c.SE = w.better(d.of("even-mix", responses), d.of("base-only", responses))
 	}
-	return writeJSON(w.path(fmt.Sprintf("control-%d.json", rounds)), c)
+	return run.WriteJSON(w.path(fmt.Sprintf("control-%d.json", rounds)), c)
 }
 
 // evenMix are the equal shares of base, rs and online, the last spread over its rounds,

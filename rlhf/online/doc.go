@@ -68,9 +68,13 @@
 //     default size, where the paper's go once through ten times as many.
 //   - "A fresh scan" of models of many sizes is one model here, with a seed of its own
 //     in each round.
+//   - The four measures of figure 35 ([Predicted]) are of one round's comparisons. Here
+//     the labellers' prompts are drawn as the held-out ones are, so the shift of prompts, which the
+//     paper finds behind most of the first step, is missing.
 //   - Ratings pool the comparisons of all trials and online tranches, with a prior of one
 //     tie for each pair of players that met, without which an undefeated player's
-//     score is infinite ([eval.Elo]). The paper's likelihood has none.
+//     score is infinite ([eval.Elo]), and one with the base model for each that met it in
+//     no decided comparison. The paper's likelihood has neither.
 //   - The control's policies see prompts of the world; in the paper they see those of the
 //     sets that they were trained on, and generated ones (footnote 15).
 package online

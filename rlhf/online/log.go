@@ -8,8 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-
-	"hhrlhf/rlhf/run"
 )
 
 // readLog reads a log of JSON lines that will have total lines and is written part lines
@@ -83,34 +81,4 @@ func lines[T any](rows []T) ([]byte, error) {
 		}
 	}
 	return b.Bytes(), nil
-}
-
-// writeJSON puts a file in place whole.
-func writeJSON(path string, v any) error {
-	text, err := json.MarshalIndent(v, "", "  ")
-	if err == nil {
-		err = os.MkdirAll(filepath.Dir(path), 0o700)
-	}
-	if err == nil {
-		err = run.WriteFile(path, append(text, '\n'))
-	}
-	if err != nil {
-		return fmt.Errorf("online: %w", err)
-	}
-	return nil
-}
-
-// readJSON reads a file that writeJSON wrote; there is false if there is none.
-func readJSON(path string, v any) (there bool, err error) {
-	text, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	if err == nil {
-		err = json.Unmarshal(text, v)
-	}
-	if err != nil {
-		return true, fmt.Errorf("online: %s: %w", path, err)
-	}
-	return true, nil
 }

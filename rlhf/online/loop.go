@@ -111,12 +111,12 @@ func (l *Loop) claim() error {
 		return m, err
 	}
 	var was Config
-	there, err := readJSON(path, &was)
+	there, err := run.ReadJSON(path, &was)
 	if err != nil {
 		return err
 	}
 	if !there {
-		return writeJSON(path, l.cfg)
+		return run.WriteJSON(path, l.cfg)
 	}
 	a, errA := fields(was)
 	b, errB := fields(l.cfg)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -234,6 +235,26 @@ func TestReports(t *testing.T) {
 	}
 	if len(elo) != 7 || elo["base"].Elo != 0 || elo["base"].SE != 0 || !(elo["ppo-2@5"].Elo > elo["ppo-2@2"].Elo && elo["ppo-1@5"].Low > 0) {
 		t.Errorf("ratings %+v", r.Elo)
+	}
+	// Figure 35: of the base model nothing, of the others the scores' difference and the crowd's sign.
+	for i, p := range r.Predicted {
+		if p.Name != r.Players[i] {
+			t.Errorf("measures of %q, want of %q", p.Name, r.Players[i])
+		}
+		if zero := (online.Gap{}); i == 0 && (p.HeldOut != zero || p.Mean != zero || p.Ranked != zero || p.Crowd != zero) {
+			t.Errorf("measures of the base model over itself: %+v", p)
+		}
+		if i == 4 && !(p.Crowd.Elo > 0 && p.Ranked.Elo > 0 && p.Mean.Elo > 0 && p.Mean.SE > 0 && p.Crowd.SE > 0) {
+			t.Errorf("measures %+v, want above the base model", p)
+		}
+	}
+	rltest.Close(t, "naive Elo", r.Predicted[4].HeldOut.Elo, eval.EloPerNat*(r.Scores[2].Mean-r.Scores[0].Mean), 1e-9)
+	if se := eval.EloPerNat * math.Hypot(r.Scores[2].SE, r.Scores[0].SE); !(r.Predicted[4].HeldOut.SE < se) {
+		t.Errorf("naive s.e. %v: not of the differences prompt by prompt, which is below %v", r.Predicted[4].HeldOut.SE, se)
+	}
+	// Rankings are of the labellers' pairs: a judge of little noise has no more than they, and no less by far.
+	if last := r.Predicted[4]; math.Abs(last.Ranked.Elo-last.Crowd.Elo) > 6*math.Hypot(last.Ranked.SE, last.Crowd.SE) || last.Ranked == last.Crowd {
+		t.Errorf("ranking %+v, crowd %+v", last.Ranked, last.Crowd)
 	}
 	if g := r.Gold; len(g) != 5 || g[0].Name != "base" || !(g[4].Worth > g[0].Worth+3*g[0].SE) || g[4].N != 80 {
 		t.Errorf("gold labels %+v", g)

@@ -7,6 +7,7 @@ import (
 
 	"hhrlhf/rlhf"
 	"hhrlhf/rlhf/eval"
+	"hhrlhf/rlhf/run"
 	"hhrlhf/rlhf/synth"
 )
 
@@ -31,6 +32,8 @@ type Report struct {
 	// Elo rates every policy that was compared up to this round by the labellers'
 	// choices, with the base model at 0.
 	Elo []eval.Rating `json:"elo"`
+	// Predicted is what PM alone says of the same policies (figure 35).
+	Predicted []Predicted `json:"predicted,omitempty"`
 	// Gold is what the synthetic world, which knows the truth, says of each player of the
 	// trial; none without a world.
 	Gold []Gold `json:"gold,omitempty"`
@@ -71,7 +74,7 @@ func (l *Loop) Reports() ([]Report, error) {
 	var out []Report
 	for r := 1; ; r++ {
 		var report Report
-		there, err := readJSON(l.path(fmt.Sprintf("report-%d.json", r)), &report)
+		there, err := run.ReadJSON(l.path(fmt.Sprintf("report-%d.json", r)), &report)
 		if err != nil || !there {
 			return out, err
 		}
@@ -91,7 +94,7 @@ func (w *walk) report(r int, base player) error {
 	}
 	w.games = append(w.games, ms...)
 	path := w.path(fmt.Sprintf("report-%d.json", r))
-	if there, err := readJSON(path, &Report{}); there || err != nil {
+	if there, err := run.ReadJSON(path, &Report{}); there || err != nil {
 		return err
 	}
 	out := Report{Round: r, PM: pm, Policy: w.run("ppo-%d", r)}
@@ -106,12 +109,18 @@ func (w *walk) report(r int, base player) error {
 		return err
 	}
 	last := players[2:][w.cfg.Snapshots+r-2].name // after the last ones of r−1 policies
-	for _, name := range []string{"base", best.name, last} {
-		s, err := w.scores(pm, name, d.of(name, responses))
+	var all []Scores
+	for _, p := range players {
+		s, err := w.scores(pm, p.name, d.of(p.name, responses))
 		if err != nil {
 			return err
 		}
-		out.Scores = append(out.Scores, s)
+		if all = append(all, s); slices.Contains([]string{"base", best.name, last}, p.name) {
+			out.Scores = append(out.Scores, s)
+		}
+	}
+	if out.Predicted, err = w.predicted(pm, r, all); err != nil {
+		return err
 	}
 	if out.Accuracy, err = w.accuracy(pm); err != nil {
 		return err
@@ -119,7 +128,7 @@ func (w *walk) report(r int, base player) error {
 	if out.Elo, err = rate(w.games, w.everyone(r)); err != nil {
 		return err
 	}
-	return writeJSON(path, out)
+	return run.WriteJSON(path, out)
 }
 
 // accuracy measures a preference model on all tranches that there are.
@@ -205,13 +214,13 @@ func (l *Loop) everyone(r int) []string {
 
 // rate is the Elo score of every player of the matches, in the order of names.
 func rate(games []match, names []string) ([]eval.Rating, error) {
-	t := eval.Tournament{Anchor: "base", Prior: 1}
+	t := eval.NewTournament(names...) // the base model is the first
+	t.Prior = 1
 	for _, m := range games {
 		if winner, loser, ok := m.won(); ok && winner != loser {
 			t.Add(winner, loser)
 		}
 	}
-	ratings, err := eval.Elo(t)
-	slices.SortFunc(ratings, func(a, b eval.Rating) int { return slices.Index(names, a.Name) - slices.Index(names, b.Name) })
-	return ratings, err
+	t.Connect()
+	return eval.Elo(t)
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"hhrlhf/rlhf"
+	"hhrlhf/rlhf/run"
 )
 
 // A walk is one call of Train: where it is, and who listens.
@@ -72,7 +73,7 @@ func (l *Loop) stages(w *walk) []stage {
 		stages = append(stages,
 			stage{say("preference model"), func() error { return w.judge(pm, nil, 0) }},
 			stage{say("policy"), func() error {
-				if there, err := readJSON(l.path(fmt.Sprintf("report-%d.json", r)), &Report{}); there || err != nil {
+				if there, err := run.ReadJSON(l.path(fmt.Sprintf("report-%d.json", r)), &Report{}); there || err != nil {
 					return err // nothing to load
 				}
 				return w.policy(policy, pm, l.cfg.at())
@@ -164,13 +165,24 @@ func (w *walk) train(r rlhf.Run) error {
 }
 
 // pass hands a run's events on.
-func (w *walk) pass(events iter.Seq2[rlhf.Event, error]) error {
+func (w *walk) pass(events iter.Seq2[rlhf.Event, error]) error { return pass(events, w.hand) }
+
+// hand is the walk's listener as a function that reports its end as an error.
+func (w *walk) hand(e rlhf.Event) error {
+	if !w.yield(e, nil) {
+		return errStopped
+	}
+	return nil
+}
+
+// pass hands events to say, whose error ends them.
+func pass(events iter.Seq2[rlhf.Event, error], say func(rlhf.Event) error) error {
 	for e, err := range events {
+		if err == nil {
+			err = say(e)
+		}
 		if err != nil {
 			return err
-		}
-		if !w.yield(e, nil) {
-			return errStopped
 		}
 	}
 	return nil
@@ -202,18 +214,30 @@ func (w *walk) policy(name, pm string, steps []int) error {
 	return nil
 }
 
-// snapshot trains a policy up to a step and copies it there, unless that is done.
+// snapshot is Snapshot of a policy of the loop.
 func (w *walk) snapshot(p rlhf.PPORun, name string, step int) error {
+	return Snapshot(w.lab, p, name, step, func(e rlhf.Event) error {
+		if e.Message != "" && e.Kind == Kind {
+			return w.say(e.Message, 0)
+		}
+		return w.hand(e)
+	})
+}
+
+// Snapshot trains a policy up to a step and copies it there as the language model of that
+// name, unless that is done. What happens is told to say, whose error ends it between two
+// steps.
+func Snapshot(lab rlhf.Lab, p rlhf.PPORun, name string, step int, say func(rlhf.Event) error) error {
 	info, err := p.Info()
 	if err == nil && info.Step > step {
-		if _, err = w.lab.OpenLM(name); err != nil {
+		if _, err = lab.OpenLM(name); err != nil {
 			err = fmt.Errorf("%s is at step %d and has no snapshot of step %d, so it was trained by somebody else; remove it, and it is trained again: %w", info.Name, info.Step, step, err)
 		}
 		return err
 	}
 	// Loading the run takes back metrics of a step that a killed process had not saved.
 	if err == nil {
-		err = w.pass(p.Steps(0))
+		err = pass(p.Steps(0), say)
 	}
 	if err == nil {
 		info, err = p.Info()
@@ -222,10 +246,10 @@ func (w *walk) snapshot(p rlhf.PPORun, name string, step int) error {
 		return err
 	}
 	if info.Step < step {
-		if err := w.say(fmt.Sprintf("training %s to step %d", info.Name, step), 0); err != nil {
+		if err := say(rlhf.Event{Run: info.Name, Kind: Kind, Message: fmt.Sprintf("training %s to step %d", info.Name, step)}); err != nil {
 			return err
 		}
-		if err := w.pass(p.Steps(step - info.Step)); err != nil {
+		if err := pass(p.Steps(step-info.Step), say); err != nil {
 			return err
 		}
 	}

@@ -57,9 +57,14 @@ func part(in []*Node) []*Node {
 // penalty and the entropy bonus that the configuration puts there:
 //
 //	L = Σ max(−A·ρ, −A·clip(ρ, 1−ε, 1+ε))/n + [KL = "loss"]·λ_KL·Σ_b ½(Σ_t ℓ)²/n − c·Σ H/n
+//
+// An algorithm with a loss of its own has that in the place of the first sum.
 func (p *Programs) policyLoss(f forward, in []*Node) (loss *Node, stats []*Node) {
 	mask, denom := in[inMask], in[inDenom]
 	policy := rl.PolicyLoss(f.logp, in[inLogP], in[inAdvantage], mask, denom, p.cfg.ClipRange)
+	if own := p.algorithm.Loss; own != nil {
+		policy.Loss = rl.MaskedMean(p.ownLoss(f.logp, in), mask, denom)
+	}
 	loss = policy.Loss
 	if p.cfg.KL == "loss" {
 		penalty := Div(ReduceAllSum(rl.ResponseK2(f.logp, in[inLogPRef], mask)), denom)
@@ -81,10 +86,15 @@ func (p *Programs) valueLoss(value *Node, in []*Node) (loss *Node, stats []*Node
 	return v.Loss, []*Node{statValueLoss: v.Loss, statValueClipped: v.ClipFrac}
 }
 
-// sharedLoss is both losses over one trunk, the value's weighed by ValueCoef.
-func (p *Programs) sharedLoss(w, in []*Node) (loss *Node, stats []*Node) {
+// oneLoss is both losses over one trunk, the value's weighed by ValueCoef, or the
+// policy's alone where there is no value function.
+func (p *Programs) oneLoss(w, in []*Node) (loss *Node, stats []*Node) {
 	f := p.policyNet(w, in[inTokens], in[inSegments])
 	policy, stats := p.policyLoss(f, in)
+	if !p.shared() {
+		none := ScalarZero(policy.Graph(), policy.DType())
+		return policy, append(stats, []*Node{statValueLoss: none, statValueClipped: none}...)
+	}
 	value, more := p.valueLoss(f.value, in)
 	return Add(policy, MulScalar(value, p.cfg.ValueCoef)), append(stats, more...)
 }

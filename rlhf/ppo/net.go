@@ -5,6 +5,7 @@ import (
 	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
 
+	"hhrlhf/rlhf"
 	"hhrlhf/rlhf/lm"
 	"hhrlhf/rlhf/rl"
 )
@@ -70,6 +71,9 @@ func (p *Programs) thrifty(net *lm.Net) *lm.Net {
 
 // shared reports whether policy and value function have one trunk.
 func (p *Programs) shared() bool { return p.cfg.Value == "shared" }
+
+// ownValue reports whether the value function is a network of its own.
+func ownValue(c rlhf.PPO) bool { return c.Value == "" || c.Value == "own" }
 
 // entropy is that of the distribution that is sampled from, [B, R].
 func (p *Programs) entropy(logits, mask *Node) *Node {

@@ -129,8 +129,11 @@ func optimum(t *testing.T, be compute.Backend, cfg rlhf.PPO, beta float64, seed 
 	}
 	m := ppo.Models{Tok: letters{tokenizer.Bytes()}, Shape: s, Policy: weights(s.Weights(), "policy"), Reference: weights(s.Weights(), "policy"),
 		Scorer: look(table), ValueShape: s, Value: weights(s.ScalarWeights(), "value")}
-	if cfg.Value == "shared" {
+	if cfg.Value == "shared" || cfg.Value == "none" {
 		m.Value = nil
+	}
+	if cfg.Algorithm != "" {
+		m.Algorithm = rloo
 	}
 	m.Programs = programs(be, cfg, m)
 	tr, err := ppo.New(be, cfg, m, []ppo.Prompt{{Text: "abcd", IDs: prompt}}, stream)

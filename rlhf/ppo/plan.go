@@ -30,7 +30,7 @@ func Plan(c rlhf.PPO, policy, value lm.Shape, judges ...lm.Shape) memory.Plan {
 	update := memory.Plan{{What: "activations of the policy", Program: "updating", Bytes: policy.Activations(training)}}
 	anew := 12 * policy.Params()
 	score := memory.Plan{{What: "activations and logits, policy and reference", Program: "scoring", Bytes: 2 * policy.Activations(reading)}}
-	if c.Value != "shared" {
+	if ownValue(c) {
 		plan = append(plan, memory.Line{What: "value function: weights, gradient, AdamW", Bytes: 16 * value.Params()})
 		training.Logits, reading.Logits = 0, 0
 		critic := value.Activations(training)

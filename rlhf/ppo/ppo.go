@@ -42,10 +42,12 @@ type Models struct {
 	Reference []*tensors.Tensor // π₀, same weights at the start, never changed
 
 	// The value function of its own, trained: the trainer takes it over. Its head may
-	// read [D] or, as pm.EndAndMean does, [2·D]. nil where rlhf.PPO.Value is "shared".
+	// read [D] or, as pm.EndAndMean does, [2·D]. nil where rlhf.PPO.Value is "shared" or "none".
 	ValueShape lm.Shape
 	Value      []*tensors.Tensor
 
+	// Algorithm is what rlhf.PPO.Algorithm names, the zero value where it names none.
+	Algorithm Algorithm
 	// Programs may be those of an earlier run with the same Key; nil: the run compiles its own.
 	Programs *Programs
 
@@ -56,7 +58,7 @@ type Models struct {
 // A Trainer takes a policy through PPO steps. It is not safe for concurrent use.
 type Trainer struct {
 	// Policy and Value are the optimiser states; the number of steps done is
-	// derived from them. Value is nil where the policy's trunk is shared.
+	// derived from them. Value is nil where it is no network of its own.
 	Policy, Value *fit.State
 	// KLCoef is the coefficient of the KL penalty in the next step; with
 	// rlhf.PPO.KLTarget it moves, and belongs into a checkpoint.
@@ -79,6 +81,9 @@ func New(be compute.Backend, cfg rlhf.PPO, m Models, prompts []Prompt, stream fu
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
+	if err := m.Algorithm.check(cfg.Algorithm); err != nil {
+		return nil, err
+	}
 	if len(prompts) == 0 {
 		return nil, fmt.Errorf("ppo: no prompts")
 	}
@@ -86,7 +91,7 @@ func New(be compute.Backend, cfg rlhf.PPO, m Models, prompts []Prompt, stream fu
 		return nil, fmt.Errorf("ppo: pad and end-of-text are both token %d; a masked end token would never be learnt, so they must differ", m.Tok.EOS())
 	}
 	if m.Programs == nil {
-		m.Programs = NewPrograms(be, KeyOf(cfg, m))
+		m.Programs = NewPrograms(be, KeyOf(cfg, m), m.Algorithm)
 	}
 	t := &Trainer{
 		KLCoef: cfg.KLCoef, Programs: m.Programs,
@@ -96,12 +101,13 @@ func New(be compute.Backend, cfg rlhf.PPO, m Models, prompts []Prompt, stream fu
 	if t.sampler, err = t.samplerOf(cfg.Plant); err != nil {
 		return nil, err
 	}
-	if t.shared() {
+	switch {
+	case ownValue(cfg):
+		t.Value = fit.NewState(m.Value)
+	case t.shared():
 		if m.Policy, err = withHead(be, m.Shape, m.Policy); err != nil {
 			return nil, err
 		}
-	} else {
-		t.Value = fit.NewState(m.Value)
 	}
 	t.Policy = fit.NewState(m.Policy)
 	return t, nil

@@ -103,7 +103,7 @@ var compiled = map[ppo.Key]*ppo.Programs{}
 func programs(be compute.Backend, cfg rlhf.PPO, m ppo.Models) *ppo.Programs {
 	key := ppo.KeyOf(cfg, m)
 	if compiled[key] == nil {
-		compiled[key] = ppo.NewPrograms(be, key)
+		compiled[key] = ppo.NewPrograms(be, key, m.Algorithm)
 	}
 	return compiled[key]
 }
@@ -112,12 +112,26 @@ func programs(be compute.Backend, cfg rlhf.PPO, m ppo.Models) *ppo.Programs {
 // trainer away from whoever asked for the same configuration before.
 func trainer(t testing.TB, be compute.Backend, cfg rlhf.PPO, score reward) *ppo.Trainer {
 	t.Helper()
+	a := ppo.Algorithm{}
+	if cfg.Algorithm == "rloo" {
+		a = rloo
+	}
+	return ownTrainer(t, be, cfg, score, a)
+}
+
+// ownTrainer is trainer with the algorithm that the configuration names.
+func ownTrainer(t testing.TB, be compute.Backend, cfg rlhf.PPO, score reward, a ppo.Algorithm) *ppo.Trainer {
+	t.Helper()
 	b, ok := benches[cfg]
 	if !ok {
 		b = &bench{}
 		m := ppo.Models{Shape: shape, Tok: tok, Policy: initial(t, be, shape.Weights(), 0),
 			Reference: initial(t, be, shape.Weights(), 0), ValueShape: shape, Value: initial(t, be, shape.ScalarWeights(), 1), Scorer: b}
+		m.Algorithm = a
 		m.Programs = programs(be, cfg, m)
+		if cfg.Value == "none" {
+			m.Value = nil
+		}
 		var err error
 		if b.Trainer, err = ppo.New(be, cfg, m, prompts(), stream); err != nil {
 			t.Fatal(err)
@@ -129,7 +143,11 @@ func trainer(t testing.TB, be compute.Backend, cfg rlhf.PPO, score reward) *ppo.
 		s.Free()
 		return fit.NewState(initial(t, be, ws, seed))
 	}
-	if b.Value == nil {
+	switch {
+	case cfg.Value == "none":
+		b.Policy = again(b.Policy, shape.Weights(), 0)
+		return b.Trainer
+	case b.Value == nil:
 		ws := shape.ScalarWeights()
 		ws[len(ws)-2].Std, ws[len(ws)-1].Std = 0, 0 // the head starts at zero
 		b.Policy = again(b.Policy, ws, 0)

@@ -25,11 +25,11 @@ func KeyOf(cfg rlhf.PPO, m Models) Key {
 	c.Size, c.Policy, c.PM, c.TestPM, c.Data, c.Rows, c.HarmfulFraction, c.Seed = "", "", "", "", "", 0, 0, 0
 	c.Epochs, c.Planned, c.Warmup, c.CriticWarmup, c.Schedule, c.HalveEvery = 0, 0, 0, 0, "", 0
 	c.LearningRate, c.ValueLearningRate, c.KLCoef, c.KLTarget, c.KLHorizon = 0, 0, 0, 0, 0
-	c.NormScore, c.Plant = false, ""
-	if cfg.Value != "shared" {
+	c.NormScore, c.Plant, c.PerPrompt = false, "", 0
+	if ownValue(cfg) {
 		k.valueShape = m.ValueShape
 		k.valueReads = m.Value[len(m.Value)-2].Shape().Size() / m.ValueShape.Width
-	} else if cfg.Plant == rlhf.PlantCriticOff {
+	} else if cfg.Value == "shared" && cfg.Plant == rlhf.PlantCriticOff {
 		k.cfg.ValueCoef = 0
 	}
 	return k
@@ -40,14 +40,16 @@ func KeyOf(cfg rlhf.PPO, m Models) Key {
 type Programs struct {
 	Key
 	be                       compute.Backend
+	algorithm                Algorithm
 	evaluate, shaping, advan *gx.Program
 	update                   updater
 	samplers                 map[string]*sample.Sampler // by what is planted in them
 }
 
-// NewPrograms prepares the programs; each is compiled when it is first needed.
-func NewPrograms(be compute.Backend, key Key) *Programs {
-	p := &Programs{Key: key, be: be, samplers: map[string]*sample.Sampler{}}
+// NewPrograms prepares the programs; each is compiled when it is first needed. a is the
+// algorithm that the key's configuration names, the zero value if it names none.
+func NewPrograms(be compute.Backend, key Key, a Algorithm) *Programs {
+	p := &Programs{Key: key, be: be, algorithm: a, samplers: map[string]*sample.Sampler{}}
 	p.evaluate = gx.NewProgram(be, "ppo score", p.evaluateGraph)
 	p.shaping = gx.NewProgram(be, "ppo shape", p.shapeGraph)
 	p.advan = gx.NewProgram(be, "ppo advantages", p.advantagesGraph)
@@ -88,9 +90,9 @@ func (p *Programs) PolicyWeights() []lm.Weight {
 }
 
 // ValueWeights lists the weights of a value function of its own, nil where the trunk is
-// shared.
+// shared or there is none.
 func (p *Programs) ValueWeights() []lm.Weight {
-	if p.shared() {
+	if !ownValue(p.cfg) {
 		return nil
 	}
 	ws := p.valueShape.ScalarWeights()

@@ -3,6 +3,7 @@ package ppo
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 
 	"github.com/gomlx/gomlx/core/tensors"
@@ -13,8 +14,9 @@ import (
 	"hhrlhf/rlhf/tokenizer"
 )
 
-// Rollout samples one response to each of the next B prompts from the current
-// policy ("exactly one response per prompt", section 4.1). Calling it again
+// Rollout samples responses to the next prompts from the current policy: B prompts and
+// one response to each ("exactly one response per prompt", section 4.1), or
+// B/PerPrompt prompts and PerPrompt responses to each, side by side. Calling it again
 // before Update gives the same batch: prompts and noise depend on the step alone.
 func (t *Trainer) Rollout() (*rlhf.Batch, error) {
 	step := t.Steps()
@@ -24,10 +26,11 @@ func (t *Trainer) Rollout() (*rlhf.Batch, error) {
 
 // promptsOf are the prompts of a step, counted from 0.
 func (t *Trainer) promptsOf(step int) []Prompt {
-	at := lm.Order(step, t.cfg.Batch, len(t.prompts), func(epoch int) *rand.Rand { return t.stream("ppo/prompts", epoch) })
-	prompts := make([]Prompt, len(at))
-	for i, j := range at {
-		prompts[i] = t.prompts[j]
+	each := max(1, t.cfg.PerPrompt)
+	at := lm.Order(step, t.cfg.Batch/each, len(t.prompts), func(epoch int) *rand.Rand { return t.stream("ppo/prompts", epoch) })
+	var prompts []Prompt
+	for _, j := range at {
+		prompts = append(prompts, slices.Repeat(t.prompts[j:j+1], each)...)
 	}
 	return prompts
 }
@@ -35,7 +38,7 @@ func (t *Trainer) promptsOf(step int) []Prompt {
 // respond samples responses to prompts, as many as the batch has, from a policy.
 func (t *Trainer) respond(weights []*tensors.Tensor, prompts []Prompt, seed uint64, step int) (*rlhf.Batch, error) {
 	ids := make([][]int32, len(prompts))
-	b := &rlhf.Batch{Step: step, PromptIDs: ids}
+	b := &rlhf.Batch{Step: step, PerPrompt: max(1, t.cfg.PerPrompt), PromptIDs: ids}
 	for i, p := range prompts {
 		ids[i] = p.IDs
 		b.Prompts = append(b.Prompts, p.Text)

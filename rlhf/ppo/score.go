@@ -108,7 +108,7 @@ func (t *Trainer) evaluateWith(policy []*tensors.Tensor, b *rlhf.Batch, padding 
 	}
 	defer gx.Free(in...)
 	args := slices.Concat(gx.Keep(in), gx.Keep(policy), gx.Keep(t.reference))
-	if !t.shared() {
+	if t.Value != nil {
 		args = append(args, gx.Keep(t.Value.Params)...)
 	}
 	out, err := t.evaluate.Call(args...)
@@ -182,8 +182,11 @@ func (p *Programs) evaluateGraph(in []*Node) []*Node {
 	policy := p.policyNet(w[:n], tokens, segments)
 	reference := p.referenceNet(w[n:n+m], tokens, segments)
 	value := policy.value
-	if !p.shared() {
+	switch {
+	case ownValue(p.cfg):
 		value = p.valueNet(w[n+m:], tokens, segments)
+	case !p.shared():
+		value = ZerosLike(policy.logp)
 	}
 	out := []*Node{policy.logp, reference.logp, value}
 	for i, x := range out {

@@ -138,8 +138,9 @@ func (t *Trainer) scoreMoments() (*moments, error) {
 }
 
 // Advantages estimates how much better than expected each token was, by GAE over
-// the shaped rewards, and the returns that the value function learns. The
-// advantages are whitened over the valid tokens of the batch unless NoWhiten.
+// the shaped rewards or as the run's algorithm does, and the returns that the value
+// function learns. The advantages are whitened over the valid tokens of the batch
+// unless NoWhiten.
 func (t *Trainer) Advantages(b *rlhf.Batch) error {
 	if err := t.check(b, "Advantages"); err != nil {
 		return err
@@ -149,6 +150,9 @@ func (t *Trainer) Advantages(b *rlhf.Batch) error {
 	}
 	if err := t.finite(b, "Advantages", "Value", "Score", b.Value); err != nil {
 		return err
+	}
+	if t.algorithm.Advantages != nil {
+		return t.ownAdvantages(b)
 	}
 	return t.perToken(t.advan, b, [][][]float32{b.Reward, b.Value}, nil, &b.Advantage, &b.Return)
 }

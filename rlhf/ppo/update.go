@@ -51,6 +51,11 @@ func (t *Trainer) Update(b *rlhf.Batch) (rlhf.Point, error) {
 	}
 	m.report(point.Values)
 	point.Values["lr"], point.Values["lr/value"] = rates[0], rates[1]
+	if t.Value == nil && !t.shared() {
+		for _, name := range valueMetrics {
+			delete(point.Values, name)
+		}
+	}
 	return point, t.adapt(point.Values["objective/kl"])
 }
 
@@ -119,6 +124,8 @@ func (t *Trainer) rates(step int) []float64 {
 	switch {
 	case t.shared():
 		rates[1] = rates[0]
+	case t.Value == nil:
+		rates[1] = 0
 	case t.cfg.Plant == rlhf.PlantCriticOff:
 		rates[1] = 0
 	}
@@ -154,6 +161,10 @@ func (t *Trainer) adapt(klPerResponse float64) error {
 	t.KLCoef = c.Coef
 	return nil
 }
+
+// valueMetrics are those that a run without a value function does not have, nor anything
+// that learns returns.
+var valueMetrics = []string{"loss/value", "value/mean", "value/explained_var", "value/clipfrac", "value/grad_norm", "lr/value", "returns/mean", "returns/std"}
 
 // A meter averages the statistics of a step's minibatches.
 type meter struct {

@@ -12,7 +12,7 @@ import (
 // passes, clips by global norm and Adam, or in several whose gradients add up.
 type updater struct {
 	whole         *fit.Program
-	policy, value *fit.Accumulated // value is nil where the trunk is shared
+	policy, value *fit.Accumulated // value is nil where it is no network of its own
 }
 
 func (p *Programs) newUpdater() updater {
@@ -20,7 +20,7 @@ func (p *Programs) newUpdater() updater {
 		return fit.Group{Names: lm.Names(ws), Decay: lm.Decays(ws), ClipNorm: p.cfg.ClipNorm}
 	}
 	groups := []fit.Group{group(p.PolicyWeights())}
-	if !p.shared() {
+	if ownValue(p.cfg) {
 		groups = append(groups, group(p.ValueWeights()))
 	}
 	if p.cfg.Accumulate > 1 {
@@ -28,8 +28,8 @@ func (p *Programs) newUpdater() updater {
 	}
 	return updater{whole: fit.New(p.be, "ppo update", numInputs, groups, func(w [][]*Node, data []*Node) (*Node, []*Node) {
 		in := part(data)
-		if p.shared() {
-			loss, stats := p.sharedLoss(w[0], in)
+		if !ownValue(p.cfg) {
+			loss, stats := p.oneLoss(w[0], in)
 			return loss, []*Node{Stack(stats, 0)}
 		}
 		policy, value, stats := p.ownLosses(w[0], w[1], in)
@@ -47,10 +47,10 @@ func (p *Programs) newAccumulated(groups []fit.Group) updater {
 			return l, Scalar(l.Graph(), l.DType(), 1/float64(p.cfg.Accumulate)), stats
 		}
 	}
-	if p.shared() {
+	if !ownValue(p.cfg) {
 		u := updater{policy: fit.NewAccumulated(p.be, "ppo", numInputs, numPolicyStats+numValueStats, groups[0],
 			sum(func(w, in []*Node) (*Node, []*Node) {
-				loss, stats := p.sharedLoss(w, in)
+				loss, stats := p.oneLoss(w, in)
 				return loss, maximaLast(stats)
 			}))}
 		u.policy.Maxima = 2
@@ -83,7 +83,7 @@ func statsFirst[T any](stats []T) []T {
 }
 
 // step updates by the rows of one minibatch. It returns the gradient norms of policy
-// and value function, the latter 0 where the trunk is shared, and the statistics.
+// and value function, the latter 0 where it is no network of its own, and the statistics.
 func (u updater) step(t *Trainer, batch []any, rows []int32, rates []float64) (norms [2]float64, stats []float64, err error) {
 	if u.whole != nil {
 		return u.stepWhole(t, batch, rows, rates)
@@ -125,7 +125,7 @@ func (u updater) stepWhole(t *Trainer, batch []any, rows []int32, rates []float6
 	}
 	defer free()
 	states := []*fit.State{t.Policy}
-	if !t.shared() {
+	if t.Value != nil {
 		states = append(states, t.Value)
 	}
 	got, extra, err := u.whole.Step(states, rates[:len(states)], in...)

@@ -5,6 +5,15 @@ import "bytes"
 // ExportShards is Export with files of at most shard bytes of data.
 var ExportShards = export
 
+// ReadGGUFTokenizer reads the tokenizer in a GGUF file's bytes.
+func ReadGGUFTokenizer(data []byte) error {
+	g, err := readGGUF(bytes.NewReader(data), "test.gguf", int64(len(data)))
+	if err == nil {
+		_, err = ggufTokenizer("test.gguf", g.pairs)
+	}
+	return err
+}
+
 // ReadGGUF reads the description in a GGUF file's bytes, up to the bound weights.
 func ReadGGUF(data []byte) error {
 	g, err := readGGUF(bytes.NewReader(data), "test.gguf", int64(len(data)))

@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -369,5 +370,15 @@ func TestGGUFErrors(t *testing.T) {
 func FuzzGGUF(f *testing.F) {
 	f.Add(gguf(3, ggufPairs["llama"], record(f, "llama").asGGUF("llama")[:2]))
 	f.Add(gguf(2, []pair{{"tokenizer.ggml.tokens", []string{"a", "b"}}}, []ggufTensor{{"w", []int{2, 32}, 3, make([]byte, 40)}}))
-	f.Fuzz(func(t *testing.T, data []byte) { _ = pretrained.ReadGGUF(data) })
+	f.Add(gguf(3, []pair{{"tokenizer.ggml.model", "llama"}, {"tokenizer.ggml.tokens", []string{"<unk>", "<s>", "a"}}, {"tokenizer.ggml.token_type", []int32{2, 3, 1}},
+		{"tokenizer.ggml.scores", []float32{0, 0, -1}}, {"tokenizer.ggml.bos_token_id", float32(math.NaN())}, {"tokenizer.chat_template", "{{ messages }}"}}, nil))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, _ = pretrained.ReadGGUF(data), pretrained.ReadGGUFTokenizer(data)
+		runtime.ReadMemStats(&after)
+		if n := after.TotalAlloc - before.TotalAlloc; n > 8<<20+500*uint64(len(data)) {
+			t.Errorf("%d bytes allocated for a file of %d", n, len(data))
+		}
+	})
 }

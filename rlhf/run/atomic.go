@@ -20,11 +20,15 @@ const (
 	gonePrefix = ".gone-"
 )
 
-// writeError explains a failed write of size bytes to path.
+// writeError explains a failed write of size bytes to path; 0 where that is not known.
 func writeError(path string, size int64, err error) error {
+	needed := ""
+	if size > 0 {
+		needed = fmt.Sprintf(" for %d bytes", size)
+	}
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG) {
-		return fmt.Errorf("run: %s: %w for %d bytes (%w); remove runs that are no longer needed, keep fewer checkpoints, or move the store to another disk",
-			path, ErrNoSpace, size, err)
+		return fmt.Errorf("run: %s: %w%s (%w); remove runs that are no longer needed, keep fewer checkpoints, or move the store to another disk",
+			path, ErrNoSpace, needed, err)
 	}
 	return fmt.Errorf("run: %w", err)
 }

@@ -22,6 +22,8 @@ import (
 var ErrNoCheckpoint = errors.New("run has no checkpoint")
 
 const (
+	checkpointsDir = "checkpoints"
+
 	stateFile   = "state.json"
 	tensorsFile = "tensors.safetensors"
 
@@ -57,7 +59,7 @@ type fileSum struct {
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-func (r *Run) checkpointDir() string { return filepath.Join(r.dir, "checkpoints") }
+func (r *Run) checkpointDir() string { return filepath.Join(r.dir, checkpointsDir) }
 
 // savedCheckpoint is a directory of the form 000003-step12: checkpoints are
 // numbered in the order in which they were saved, so that a run that was taken back

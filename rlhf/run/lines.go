@@ -113,6 +113,35 @@ func endOfLines(f *os.File) (end, size int64, err error) {
 	return 0, size, nil
 }
 
+// lastLine returns the last line that has an end, without it; nil if there is none.
+func lastLine(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("run: %w", err)
+	}
+	defer f.Close()
+	end, _, err := endOfLines(f)
+	if err != nil {
+		return nil, fmt.Errorf("run: %s: %w", path, err)
+	}
+	if end == 0 {
+		return nil, nil
+	}
+	for size := min(end, 4<<10); ; size = min(end, 4*size) {
+		part := make([]byte, size)
+		if _, err := f.ReadAt(part, end-size); err != nil {
+			return nil, fmt.Errorf("run: %s: %w", path, err)
+		}
+		part = part[:size-1] // without the last end of line
+		if i := bytes.LastIndexByte(part, '\n'); i >= 0 || size == end {
+			return part[i+1:], nil
+		}
+	}
+}
+
 // keepLines rewrites a file so that it holds the lines for which keep is true, byte
 // for byte.
 func keepLines(path string, keep func(number int, line []byte) (bool, error)) error {

@@ -104,6 +104,20 @@ func (r *Run) Metrics() ([]rlhf.Point, error) {
 	return points, err
 }
 
+// Newest returns the last line of metrics.jsonl as [Run.Metrics] would, without
+// reading the others; ok is false where there is none.
+func (r *Run) Newest() (p rlhf.Point, ok bool, err error) {
+	path := filepath.Join(r.dir, metricsFile)
+	line, err := lastLine(path)
+	if err != nil || line == nil {
+		return p, false, err
+	}
+	if err := json.Unmarshal(line, (*metricsLine)(&p)); err != nil {
+		return p, false, fmt.Errorf("run: %s: last line: %w", path, err)
+	}
+	return p, true, nil
+}
+
 // sampleLine is a line of samples.jsonl.
 type sampleLine struct {
 	Step   *int            `json:"step"`

@@ -3,9 +3,11 @@ package run_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -223,5 +225,52 @@ func BenchmarkAppendMetrics(b *testing.B) {
 	values := map[string]float64{"objective/kl": 0.1, "objective/score": 2, "policy/clipfrac": 0.25, "loss/value": 0.5}
 	for b.Loop() {
 		check(b, r.AppendMetrics(1, values))
+	}
+}
+
+// The newest point is that of the last line which has an end, however long the lines are.
+func TestNewest(t *testing.T) {
+	s, err := run.OpenStore(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := s.Create(run.Manifest{Name: "r", Kind: "ppo"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if p, ok, err := r.Newest(); ok || err != nil {
+		t.Errorf("of nothing: %+v, %v", p, err)
+	}
+	long := map[string]float64{}
+	for i := range 2000 {
+		long[fmt.Sprintf("metric/%d", i)] = float64(i) + 0.5
+	}
+	for step, values := range []map[string]float64{{"a": 1}, long, {"a": 2}, {}} {
+		if err := r.AppendMetrics(step, values); err != nil {
+			t.Fatal(err)
+		}
+		all, err := r.Metrics()
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, ok, err := r.Newest()
+		if err != nil || !ok || !reflect.DeepEqual(p, all[len(all)-1]) {
+			t.Errorf("step %d: %d values of step %d, %v", step, len(p.Values), p.Step, err)
+		}
+	}
+	path := filepath.Join(r.Dir(), "metrics.jsonl")
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for tail, step := range map[string]int{`{"step":9`: 3, "": 3, "{\n": -1} {
+		if err := os.WriteFile(path, append(text, tail...), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		p, _, err := r.Newest()
+		if step < 0 && err == nil || step >= 0 && (err != nil || p.Step != step) {
+			t.Errorf("with %q at the end: step %d, %v", tail, p.Step, err)
+		}
 	}
 }

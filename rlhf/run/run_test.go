@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -367,4 +368,34 @@ func TestHashFile(t *testing.T) {
 	}
 	_, err = run.HashFile(path + "y")
 	wantError(t, err, os.ErrNotExist, path+"y")
+}
+
+// A run is seen when all of its files are there, or not at all.
+func TestCreateFills(t *testing.T) {
+	s := newStore(t)
+	var made string
+	r, err := s.Create(run.Manifest{Name: "r"}, func(dir string) error {
+		made = dir
+		if _, err := s.Open("r"); !errors.Is(err, run.ErrNotFound) {
+			t.Errorf("while it is being made the run opens: %v", err)
+		}
+		return os.WriteFile(filepath.Join(dir, "facts"), []byte("1"), 0o600)
+	})
+	check(t, err)
+	defer r.Close()
+	if got := read(t, r, "facts"); got != "1" {
+		t.Errorf("facts = %q", got)
+	}
+	broken := errors.New("broken")
+	if _, err := s.Create(run.Manifest{Name: "s"}, func(dir string) error { made = dir; return broken }); !errors.Is(err, broken) {
+		t.Errorf("error %v, want %v", err, broken)
+	}
+	if _, err := os.Stat(made); err == nil {
+		t.Error("what could not be made is left")
+	}
+	_, err = s.Create(run.Manifest{Name: "s"}, func(string) error { return syscall.ENOSPC })
+	wantError(t, err, run.ErrNoSpace, filepath.Join(s.Dir(), "s"))
+	if _, err := s.Open("s"); !errors.Is(err, run.ErrNotFound) {
+		t.Errorf("the run that could not be made opens: %v", err)
+	}
 }

@@ -91,7 +91,10 @@ func CheckName(name string) error {
 // Create makes a new run and takes its lock. The manifest's Format, and where they
 // are empty Created, GoVersion, Revision and Versions, are filled in. A run of that
 // name is never overwritten: the error is [ErrExists].
-func (s *Store) Create(m Manifest) (*Run, error) {
+//
+// fill, if any, makes the stage's own files in the directory that it is given, which
+// becomes the run's: a process that dies before all are there leaves no run.
+func (s *Store) Create(m Manifest, fill ...func(dir string) error) (*Run, error) {
 	if err := CheckName(m.Name); err != nil {
 		return nil, err
 	}
@@ -108,6 +111,11 @@ func (s *Store) Create(m Manifest) (*Run, error) {
 	defer os.RemoveAll(temp)
 	if err := m.write(temp, dir); err != nil {
 		return nil, err
+	}
+	for _, f := range fill {
+		if err := f(temp); err != nil {
+			return nil, writeError(dir, 0, err)
+		}
 	}
 	// A rename never replaces a directory that holds anything, and every run holds a manifest.
 	switch err := os.Rename(temp, dir); {
@@ -133,8 +141,11 @@ func (s *Store) Open(name string) (*Run, error) {
 		return nil, err
 	}
 	dir := filepath.Join(s.dir, name)
-	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Lstat(dir); errors.Is(err, fs.ErrNotExist) {
 		return nil, s.notFound(name)
+	}
+	if err := checkPlain(dir); err != nil {
+		return nil, err
 	}
 	m, err := readManifest(dir)
 	if err != nil {
@@ -202,10 +213,20 @@ func (s *Store) Remove(name string) error {
 		return err
 	}
 	dir := filepath.Join(s.dir, name)
-	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+	info, err := os.Lstat(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return s.notFound(name)
+	case err == nil && info.Mode().Type() == fs.ModeSymlink: // what it points at is not ours to delete
+		if err := os.Remove(dir); err != nil {
+			return fmt.Errorf("run: %w", err)
+		}
+		return nil
 	}
 	r := &Run{dir: dir, lock: flock.New(filepath.Join(dir, lockFile))}
+	if err := checkKind(filepath.Join(dir, lockFile), 0); err != nil {
+		return err
+	}
 	if err := r.takeLock(); err != nil && !errors.Is(err, ErrNoSpace) {
 		return err
 	}

@@ -127,6 +127,10 @@ type Making struct {
 // is not used.
 func (w *World) Explain(c Crowd, harmful bool, rng *rand.Rand) Making {
 	q, prompt := w.drawPrompt(rng, harmful)
+	return w.explain(q, prompt, c, rng)
+}
+
+func (w *World) explain(q Question, prompt string, c Crowd, rng *rand.Rand) Making {
 	var m Making
 	for {
 		m.QualityA = drawQuality(rng, q.Harmful)

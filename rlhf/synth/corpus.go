@@ -1,7 +1,9 @@
 package synth
 
 import (
+	"fmt"
 	"math/rand/v2"
+	"slices"
 
 	"hhrlhf/rlhf"
 )
@@ -25,6 +27,30 @@ func (w *World) Corpus(n int, rng *rand.Rand) []rlhf.Transcript {
 		out[i] = rlhf.Transcript{Prompt: prompt, Response: w.Respond(q, drawQuality(rng, q.Harmful), rng)}
 	}
 	return out
+}
+
+// SkillCorpus draws n transcripts of one skill, in the qualities of [World.Corpus], to finetune a language
+// model on: what a corpus of programs is to a model of all text. A skill that the world does not have is an error.
+func (w *World) SkillCorpus(n int, skill string, rng *rand.Rand) ([]rlhf.Transcript, error) {
+	at, err := w.skill(skill)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]rlhf.Transcript, max(0, n))
+	for i := range out {
+		q, text := w.drawSkill(rng, at)
+		out[i] = rlhf.Transcript{Prompt: paragraph(text), Response: w.Respond(q, drawQuality(rng, q.Harmful), rng)}
+	}
+	return out, nil
+}
+
+// skill is the place of a skill among Skills.
+func (w *World) skill(name string) (int, error) {
+	at := slices.Index(Skills, name)
+	if at < 0 || name != "harm" && w.skills[at] == 0 {
+		return 0, fmt.Errorf("synth: this world has no skill %q; there are %v", name, Skills)
+	}
+	return at, nil
 }
 
 // Prompts draws n prompts, each ending with the Assistant mark, of which

@@ -98,6 +98,26 @@ func (w *World) Comparisons(n int, rng *rand.Rand, c Crowd) []rlhf.Comparison {
 	return out
 }
 
+// SkillComparisons draws n comparisons of one of [Skills] alone, as [World.Comparisons] draws
+// those of all. The Source of comparison i is "synth-SKILL:i", the tranche "synth-SKILL". A skill that the
+// world does not have, or a crowd that is not valid, is an error.
+func (w *World) SkillComparisons(n int, skill string, rng *rand.Rand, c Crowd) ([]rlhf.Comparison, error) {
+	at, err := w.skill(skill)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	out := make([]rlhf.Comparison, max(0, n))
+	for i := range out {
+		q, text := w.drawSkill(rng, at)
+		out[i] = w.explain(q, paragraph(text), c, rng).Comparison()
+		out[i].Tranche, out[i].Source = "synth-"+skill, fmt.Sprintf("synth-%s:%d", skill, i)
+	}
+	return out, nil
+}
+
 // BayesAccuracy is the accuracy, in expectation over the workers' noise, of a
 // preference model that knows their utility: the mean of max(P, 1-P). No model
 // can be expected to do better on fresh choices between these responses. It is

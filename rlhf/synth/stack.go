@@ -2,8 +2,11 @@ package synth
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
+
+	"hhrlhf/rlhf"
 )
 
 // RunProgram runs a program of the stack language and returns the one number
@@ -64,6 +67,40 @@ func RunProgram(program string) (int, error) {
 		return 0, fmt.Errorf("synth: the program leaves %d numbers on the stack, want 1", len(stack))
 	}
 	return stack[0], nil
+}
+
+// Solves says whether a response to a request for a program holds one that gives the number
+// asked for with the operation asked for, by running it. The program is what stands between the
+// first "push" and the end of its sentence. The error is of a prompt that asks for no program.
+func (w *World) Solves(prompt, response string) (bool, error) {
+	q, ok := w.Question(prompt)
+	if !ok || q.Skill != "write" {
+		return false, fmt.Errorf("synth: %.80q asks for no program", prompt)
+	}
+	response, _, _ = strings.Cut(response, rlhf.Human)
+	at := strings.Index(response, "push ")
+	if at < 0 {
+		return false, nil
+	}
+	program := response[at:]
+	if end := strings.IndexAny(program, ".!?\n"); end >= 0 {
+		program = program[:end]
+	}
+	n, err := RunProgram(program)
+	want, _ := number(q.X)
+	return err == nil && n == want && slices.Contains(strings.Fields(program), q.op), nil
+}
+
+// ProgramPrompts asks for a program that gives n, for each operation and in each of the
+// world's phrasings. The world itself asks for the numbers 2 to 10.
+func ProgramPrompts(n int) []string {
+	var out []string
+	for _, op := range stackOps {
+		for _, t := range askWrite {
+			out = append(out, paragraph(t.render(strconv.Itoa(n), op)))
+		}
+	}
+	return out
 }
 
 const maxNumber = 999_999

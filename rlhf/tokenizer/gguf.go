@@ -179,7 +179,7 @@ func (g ggufKV) roles(tokens []string, addBOS bool) (r roles, err error) {
 			continue
 		}
 		id, err := numbers([]any{value})
-		if err != nil || id[0] < 0 || int(id[0]) >= len(tokens) {
+		if err != nil || !(id[0] >= 0 && id[0] < float64(len(tokens))) { // not a number is neither
 			return r, fmt.Errorf("%s = %v of %d tokens", key, value, len(tokens))
 		}
 		*p.to = tokens[int(id[0])]

@@ -5,8 +5,11 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
+	"reflect"
 	"strings"
 	"sync"
+	"time"
 	"unicode"
 
 	"github.com/nikolalohinski/gonja/v2/builtins"
@@ -18,28 +21,34 @@ import (
 )
 
 // What a template may do. It comes with a model's files, so it may come from
-// anyone: it must not read files, and its output and loops are bounded.
+// anyone: it must not read files, its output and loops are bounded, and so is
+// what it makes on the way (see jinjalimits.go).
 const (
-	maxTemplate = 1 << 20
+	maxTemplate = 1 << 16 // published ones have up to 23 kB
 	maxRendered = 16 << 20
 	maxRange    = 10_000
+	maxJoined   = 1 << 20 // bytes that a method makes of less
 )
 
 // jinjaTags are the control structures that templates may use: none that reads
-// another template, which the library would look for among the machine's files.
-var jinjaTags = []string{"for", "if", "set", "macro", "call", "filter", "raw", "with", "break", "continue", "do"}
+// another template, which the library would look for among the machine's files, and
+// none that gives names values where nobody can look at them.
+var jinjaTags = []string{"for", "if", "set", "macro", "raw", "break", "continue"}
 
 var jinjaEnvironment = sync.OnceValue(func() *exec.Environment {
 	tags := make(map[string]parser.ControlStructureParser)
 	for _, name := range jinjaTags {
 		if tag, ok := builtins.ControlStructures.Get(name); ok {
-			tags[name] = tag
+			tags[name] = limitedTag(tag)
 		}
 	}
-	context := exec.EmptyContext().Update(builtins.GlobalFunctions).Update(builtins.GlobalVariables)
+	context := exec.EmptyContext().Update(builtins.GlobalVariables)
+	if namespace, ok := builtins.GlobalFunctions.Get("namespace"); ok {
+		context.Set("namespace", namespace)
+	}
 	context.Set("raise_exception", func(why string) (string, error) { return "", errors.New(why) })
 	return &exec.Environment{
-		Context: context, Filters: builtins.Filters, Tests: builtins.Tests,
+		Context: context, Filters: jinjaFilters(), Tests: builtins.Tests,
 		ControlStructures: exec.NewControlStructureSet(tags), Methods: jinjaMethods(),
 	}
 })
@@ -49,11 +58,16 @@ var jinjaEnvironment = sync.OnceValue(func() *exec.Environment {
 // space but ASCII's.
 func jinjaMethods() exec.Methods {
 	str := make(map[string]exec.Method[string])
-	for _, name := range []string{"capitalize", "count", "endswith", "find", "format", "index", "isalnum", "isalpha", "isdigit", "isspace",
-		"join", "lower", "partition", "removeprefix", "removesuffix", "replace", "rfind", "rpartition", "rsplit", "split", "splitlines",
+	for _, name := range []string{"capitalize", "count", "endswith", "find", "index", "isalnum", "isalpha", "isdigit", "isspace",
+		"join", "lower", "partition", "removeprefix", "removesuffix", "rfind", "rpartition", "rsplit", "split", "splitlines",
 		"startswith", "title", "upper"} {
 		if m, ok := methods.All.Str.Get(name); ok {
-			str[name] = m
+			str[name] = func(self string, value *exec.Value, arguments *exec.VarArgs) (any, error) {
+				if name == "join" && len(arguments.Args) > 0 && len(self)*arguments.Args[0].Len() > max(maxJoined, len(self)) {
+					return nil, fmt.Errorf("join with %d bytes: too much text", len(self))
+				}
+				return m(self, value, arguments)
+			}
 		}
 	}
 	strip := func(left, right bool) exec.Method[string] {
@@ -75,10 +89,26 @@ func jinjaMethods() exec.Methods {
 			return self, nil
 		}
 	}
+	str["replace"] = replace
 	str["strip"], str["lstrip"], str["rstrip"] = strip(true, true), strip(true, false), strip(false, true)
 	all := methods.All
 	all.Str = exec.NewMethodSet(str)
+	all.List, all.Dict = only(all.List, []string{"reverse", "copy"}), only(all.Dict, []string{"keys", "values", "items", "get", "copy"})
 	return all
+}
+
+// replace is Python's, whose third argument the library's wants always.
+func replace(self string, _ *exec.Value, arguments *exec.VarArgs) (any, error) {
+	var old, with string
+	count := -1
+	if err := arguments.Take(exec.PositionalArgument("old", nil, exec.StringArgument(&old)), exec.PositionalArgument("new", nil, exec.StringArgument(&with)),
+		exec.PositionalArgument("count", exec.AsValue(-1), exec.IntArgument(&count))); err != nil {
+		return nil, exec.ErrInvalidCall(err)
+	}
+	if n := strings.Count(self, old); n*len(with) > max(maxJoined, len(self)) {
+		return nil, fmt.Errorf("replace makes %d bytes: too much text", n*len(with))
+	}
+	return strings.Replace(self, old, with, count), nil
 }
 
 // rangeBudget is what is left of the numbers that range may yield in one rendering.
@@ -130,20 +160,29 @@ func parseJinja(source string) (t *exec.Template, err error) {
 	defer recovered(&err)
 	c := config.New()
 	c.TrimBlocks, c.LeftStripBlocks = true, true
+	if err := checkNesting(source, c); err != nil {
+		return nil, err
+	}
 	return exec.NewTemplate(jinjaRoot, c, noFiles{source}, jinjaEnvironment())
 }
 
 // render executes a template.
 func render(t *exec.Template, values map[string]any) (out string, err error) {
 	defer recovered(&err)
-	var w boundedWriter
 	values = maps.Clone(values)
-	left := rangeBudget(maxRange)
-	values["range"] = left.numbers
-	if err := t.Execute(&w, exec.NewContext(values)); err != nil {
+	given := math.MaxInt
+	if err := measure(reflect.ValueOf(values), &given, 0); err != nil {
 		return "", err
 	}
-	return w.text.String(), nil
+	l := &limits{value: maxValue + 8*(math.MaxInt-given), deadline: time.Now().Add(maxSeconds * time.Second)}
+	values[limitsName] = l
+	var text strings.Builder
+	left := rangeBudget(maxRange)
+	values["range"] = left.numbers
+	if err := t.Execute(&boundedWriter{&text, l}, exec.NewContext(values)); err != nil {
+		return "", err
+	}
+	return text.String(), nil
 }
 
 // recovered makes an error of a panic: the library has some, and the template is
@@ -154,13 +193,32 @@ func recovered(err *error) {
 	}
 }
 
-type boundedWriter struct{ text strings.Builder }
+// A boundedWriter is where a template writes.
+type boundedWriter struct {
+	to     io.Writer
+	limits *limits
+}
 
-// Write panics past the bound, which render makes an error: the library goes on
+// Write panics past a bound, which render makes an error: the library goes on
 // where a writer returns one.
 func (w *boundedWriter) Write(p []byte) (int, error) {
-	if w.text.Len()+len(p) > maxRendered {
+	if w.limits.written += len(p); w.limits.written > maxRendered {
 		panic(fmt.Errorf("it writes more than %d bytes", maxRendered))
 	}
-	return w.text.Write(p)
+	if err := w.limits.time(); err != nil {
+		panic(err)
+	}
+	return w.to.Write(p)
+}
+
+// only keeps the methods of those names: none that changes what it is called on, which
+// could put a list into itself.
+func only[T any](all *exec.MethodSet[T], names []string) *exec.MethodSet[T] {
+	kept := make(map[string]exec.Method[T])
+	for _, name := range names {
+		if m, ok := all.Get(name); ok {
+			kept[name] = m
+		}
+	}
+	return exec.NewMethodSet(kept)
 }

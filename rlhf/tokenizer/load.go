@@ -84,8 +84,40 @@ func readFile(path string) ([]byte, error) {
 	return data, nil
 }
 
-// unmarshal is json.Unmarshal with the line of a syntax error.
+// maxDepth is how deep objects and lists may lie in one another; published files have 7. A
+// stage reads itself, and with it all that lies in it, once more at every level.
+const maxDepth = 32
+
+// maxPiece is the longest spelling of a token in bytes; published ones have up to some
+// hundred. Finding all that merge into one takes the square of its length.
+const maxPiece = 1024
+
+// checkDepth refuses JSON that is nested deeper than maxDepth.
+func checkDepth(data []byte) error {
+	depth, text := 0, false
+	for i := 0; i < len(data); i++ {
+		switch c := data[i]; {
+		case text && c == '\\':
+			i++
+		case c == '"':
+			text = !text
+		case text:
+		case c == '{' || c == '[':
+			if depth++; depth > maxDepth {
+				return fmt.Errorf("line %d: more than %d levels of objects and lists in one another", 1+bytes.Count(data[:i], []byte("\n")), maxDepth)
+			}
+		case c == '}' || c == ']':
+			depth--
+		}
+	}
+	return nil
+}
+
+// unmarshal is json.Unmarshal with the line of a syntax error, for files from anyone.
 func unmarshal(data []byte, to any) error {
+	if err := checkDepth(data); err != nil {
+		return err
+	}
 	err := json.Unmarshal(data, to)
 	var syntax *json.SyntaxError
 	if errors.As(err, &syntax) {
@@ -255,6 +287,9 @@ func (f *hfFile) table(v *vocabulary, model map[string]int32) error {
 
 // push appends an ordinary token in the file's spelling.
 func (v *vocabulary) push(s string) error {
+	if len(s) > maxPiece {
+		return fmt.Errorf("token %d has %d bytes, want at most %d", len(v.pieces), len(s), maxPiece)
+	}
 	if s == "" {
 		return fmt.Errorf("id %d is an empty piece", len(v.pieces))
 	}

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"google.golang.org/protobuf/encoding/protowire"
 
 	"hhrlhf/rlhf"
 	"hhrlhf/rlhf/tokenizer"
@@ -366,11 +367,18 @@ func TestGGUFErrors(t *testing.T) {
 // FuzzFiles: whatever the bytes, the readers of binary files return a tokenizer
 // that works or an error.
 func FuzzFiles(f *testing.F) {
-	for _, kind := range []string{"bpe", "unigram"} {
-		data, err := os.ReadFile(filepath.Join("testdata", "sentencepiece_"+kind, "tokenizer.model"))
-		if err != nil {
-			f.Fatal(err)
+	for _, kind := range []uint64{1, 2} { // a unigram model, a BPE: small, for mutations to tell
+		var data []byte
+		for i, piece := range []string{"<unk>", "<s>", "</s>", "\u2581", "a", "b", "\u2581a", "ab"} {
+			m := protowire.AppendString(protowire.AppendTag(nil, 1, protowire.BytesType), piece)
+			m = protowire.AppendFixed32(protowire.AppendTag(m, 2, protowire.Fixed32Type), math.Float32bits(-float32(i)))
+			m = protowire.AppendVarint(protowire.AppendTag(m, 3, protowire.VarintType), []uint64{2, 3, 3, 1, 1, 1, 1, 1}[i])
+			data = protowire.AppendBytes(protowire.AppendTag(data, 1, protowire.BytesType), m)
 		}
+		trainer := protowire.AppendVarint(protowire.AppendTag(nil, 3, protowire.VarintType), kind)
+		data = protowire.AppendBytes(protowire.AppendTag(data, 2, protowire.BytesType), trainer)
+		normalizer := protowire.AppendVarint(protowire.AppendTag(nil, 4, protowire.VarintType), 0)
+		data = protowire.AppendBytes(protowire.AppendTag(data, 3, protowire.BytesType), normalizer)
 		f.Add(data, 0)
 	}
 	small := []byte{4, 0, 0, 0}

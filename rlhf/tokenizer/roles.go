@@ -61,12 +61,12 @@ func readRoles(dir string) (roles, error) {
 	var c hfConfig
 	for _, name := range []string{specialMapFile, configFile} { // the latter overrides
 		path := filepath.Join(dir, name)
-		data, err := os.ReadFile(path)
+		data, err := readFile(path)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 		if err != nil {
-			return roles{}, fmt.Errorf("tokenizer: %w", err)
+			return roles{}, err
 		}
 		if err := unmarshal(data, &c); err != nil {
 			return roles{}, fmt.Errorf("tokenizer: %s: %w", path, err)
@@ -85,12 +85,12 @@ func readRoles(dir string) (roles, error) {
 	if r.template, err = chatTemplate(c.Template); err != nil {
 		return roles{}, fmt.Errorf("tokenizer: %s: %w", filepath.Join(dir, configFile), err)
 	}
-	data, err := os.ReadFile(filepath.Join(dir, templateFile))
+	data, err := readFile(filepath.Join(dir, templateFile))
 	switch {
 	case err == nil:
 		r.template = string(data)
 	case !errors.Is(err, fs.ErrNotExist):
-		return roles{}, fmt.Errorf("tokenizer: %w", err)
+		return roles{}, err
 	}
 	return r, nil
 }

@@ -23,7 +23,8 @@ type Template struct {
 // ParseTemplate returns the template of a Jinja text, as
 // [BPE.ChatTemplate] returns it; "" gives the paper's. Its name is that of the
 // known template with the same layout, else "custom". It is an error if the text
-// is no template or lays out no dialogue.
+// is no template or lays out no dialogue, and if it is nested deeper, makes longer
+// texts or takes more time than any published one: it may come from anyone.
 func ParseTemplate(source string) (Template, error) {
 	if source == "" {
 		return Template{}, nil

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 
+	"hhrlhf/kernel/host"
 	"hhrlhf/kernel/setup"
 	"hhrlhf/rlhf/bench"
 	"hhrlhf/rlhf/pjrt"
@@ -30,7 +31,8 @@ func benchCommand() command { return benchCommands(os.Stdout, os.Stderr) }
 
 func benchCommands(out, progress io.Writer) command {
 	return command{
-		name: "bench", short: "measure how fast this machine trains, scores and samples",
+		name: "bench", args: "[kernel]", maxArgs: 1,
+		short: "measure how fast this machine trains, scores and samples, and its cells answer",
 		long: `
 What is measured (float32, on the backend that GOMLX_BACKEND names):
 
@@ -45,6 +47,10 @@ What is measured (float32, on the backend that GOMLX_BACKEND names):
                  (4 passes in 4 minibatches) of policy and value function, which with
                  -value shared is a head on the policy
 
+  kernel         (or -what kernel) how long notebook cells take to answer: a line of text, a
+                 picture, the engine's status, one training step; here, in stock gonb and
+                 in ipykernel; with the engine idle, and while it trains; medians of -n
+
   -tier S        width 128, 4 layers, 4 heads, vocabulary 2048
   -tier M        width 256, 6 layers, 8 heads, vocabulary 4096
   -model NAME    a pretrained model in place of a tier; with -what sample, reading a
@@ -55,6 +61,7 @@ What is measured (float32, on the backend that GOMLX_BACKEND names):
   rlhf bench -what pm -tier M -json
   rlhf bench -what sample -model smollm2
   rlhf bench -what ppo -value shared
+  rlhf bench kernel -json
   for n in 8 16 32 64; do rlhf bench -what ppo -prompts $n -json; done > tokens.jsonl
   rlhf bench -what lm -benchfmt -n 10 >> new.txt && benchstat old.txt new.txt
 
@@ -64,18 +71,32 @@ it: processor seconds of this process, tokens per second, seconds of compiling, 
 the peak of resident memory in MiB.`,
 		bind: func(fs *flag.FlagSet) func(context.Context, []string) error {
 			var f benchFlags
-			fs.StringVar(&f.what, "what", "", `"lm", "pm", "sample" or "ppo" (required)`)
+			fs.StringVar(&f.what, "what", "", `"lm", "pm", "sample", "ppo" or "kernel" (required)`)
 			fs.StringVar(&f.tier, "tier", "S", "S or M")
 			fs.StringVar(&f.model, "model", "", "`name` of a pretrained model: smollm2, hub:owner/name or a path")
 			fs.StringVar(&f.value, "value", "own", "with -what ppo: the value function, own (a transformer) or shared (a head)")
 			fs.IntVar(&f.prompts, "prompts", 0, "with -what ppo and a tier: prompts, a multiple of 4 (default 32)")
 			fs.IntVar(&f.newTokens, "new", 0, "with -what ppo and a tier: new `tokens` each (default 64)")
-			fs.IntVar(&f.n, "n", 5, "clean samples wanted")
+			fs.IntVar(&f.n, "n", 5, "clean samples wanted; of kernel: answers per cell, 20 by default")
 			fs.IntVar(&f.most, "most", 0, "samples at most (default four times -n)")
 			fs.BoolVar(&f.asJSON, "json", false, "print one JSON object on standard output")
 			fs.BoolVar(&f.asBench, "benchfmt", false, "print the format of Go benchmarks, for benchstat")
-			return func(ctx context.Context, _ []string) error {
+			return func(ctx context.Context, args []string) error {
+				if len(args) > 0 {
+					f.what = args[0]
+				}
 				endsAtSecond(ctx)
+				if f.what == "kernel" {
+					given := false
+					fs.Visit(func(fl *flag.Flag) { given = given || fl.Name == "n" })
+					if !given {
+						f.n = 20
+					}
+					if err := f.checkKernel(); err != nil {
+						return err
+					}
+					return benchKernel(ctx, f, out, progress)
+				}
 				return runBench(ctx, f, out, progress)
 			}
 		},
@@ -86,7 +107,7 @@ func (f benchFlags) check() (bench.Tier, error) {
 	tier, err := bench.Named(f.tier)
 	switch {
 	case !slices.Contains([]string{"lm", "pm", "sample", "ppo"}, f.what):
-		return tier, fmt.Errorf(`bench: -what %q, want "lm", "pm", "sample" or "ppo"`, f.what)
+		return tier, fmt.Errorf(`bench: -what %q, want "lm", "pm", "sample", "ppo" or "kernel"`, f.what)
 	case err != nil:
 		return tier, err
 	case f.model != "" && f.what != "sample" && f.what != "ppo":
@@ -104,6 +125,17 @@ func (f benchFlags) check() (bench.Tier, error) {
 	}
 	tier.Prompts, tier.NewTokens = cmp.Or(f.prompts, tier.Prompts), cmp.Or(f.newTokens, tier.NewTokens)
 	return tier, nil
+}
+
+// checkKernel refuses what bench kernel has no use for.
+func (f benchFlags) checkKernel() error {
+	switch {
+	case f.n < 1:
+		return fmt.Errorf("bench: -n %d, want 1 or more", f.n)
+	case f.model != "" || f.prompts != 0 || f.newTokens != 0 || f.most != 0 || f.asBench:
+		return errors.New("bench: kernel takes -n and -json only")
+	}
+	return nil
 }
 
 func runBench(ctx context.Context, f benchFlags, out, lines io.Writer) error {
@@ -124,7 +156,7 @@ func runBench(ctx context.Context, f benchFlags, out, lines io.Writer) error {
 	if _, err := pjrt.Backend(ctx, os.Stderr); err != nil { // installs the plugin where it is missing
 		return err
 	}
-	if err := readyEnviron(d); err != nil {
+	if err := host.Ready(d); err != nil {
 		return err
 	}
 	spec := os.Getenv("GOMLX_BACKEND")

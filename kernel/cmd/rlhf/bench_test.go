@@ -11,8 +11,8 @@ import (
 
 func TestBenchArguments(t *testing.T) {
 	for line, want := range map[string]string{
-		"":                                 `-what "", want "lm", "pm", "sample" or "ppo"`,
-		"-what dpo":                        `-what "dpo", want "lm", "pm", "sample" or "ppo"`,
+		"":                                 `-what "", want "lm", "pm", "sample", "ppo" or "kernel"`,
+		"-what dpo":                        `-what "dpo", want "lm", "pm", "sample", "ppo" or "kernel"`,
 		"-what pm -model smollm2":          "-model is for -what sample and -what ppo",
 		"-what lm -tier XL":                `tier "XL", want S or M`,
 		"-what lm -model smollm2":          "-model is for -what sample and -what ppo",
@@ -20,6 +20,8 @@ func TestBenchArguments(t *testing.T) {
 		"-what ppo -prompts 6":             "-prompts 6 -new 0, want a multiple of 4",
 		"-what lm -new 8":                  "-prompts and -new are for -what ppo",
 		"-what lm -n 0":                    "-n 0 -most 0, want 1",
+		"kernel -n 0":                      "-n 0, want 1 or more",
+		"kernel -model smollm2":            "kernel takes -n and -json only",
 		"-what lm -json -benchfmt":         "want one of them",
 		"-what sample -model not/anywhere": `"not/anywhere" is no model`,
 	} {

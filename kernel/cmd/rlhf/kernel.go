@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"syscall"
 
@@ -28,6 +30,7 @@ was built, it is built again first.`,
 		bind: func(fs *flag.FlagSet) func(context.Context, []string) error {
 			repo := fs.String("repo", "", "`folder` of the module that cells import, the one around the working folder by default")
 			runs := fs.String("runs", "", "`folder` of the runs (see rlhf engine -h)")
+			engine := fs.String("engine", "", "`program` that serves the engine (default: the installed rlhf)")
 			return func(ctx context.Context, args []string) error {
 				d, err := setup.FindDirs(*repo)
 				if err != nil {
@@ -36,7 +39,7 @@ was built, it is built again first.`,
 				if err := freshen(ctx, d); err != nil {
 					return err
 				}
-				return runKernel(ctx, d, args[0], *runs)
+				return runKernel(ctx, d, args[0], *runs, cmp.Or(*engine, d.Rlhf()))
 			}
 		},
 	}
@@ -61,13 +64,22 @@ func freshen(ctx context.Context, d setup.Dirs) error {
 	return fmt.Errorf("kernel: %s: %w", self, err)
 }
 
-func runKernel(ctx context.Context, d setup.Dirs, connection, runs string) error {
+// kernelVersion is what front-ends show: the revision of the sources.
+func kernelVersion() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return ""
+	}
+	return revision(info)
+}
+
+func runKernel(ctx context.Context, d setup.Dirs, connection, runs, program string) error {
 	base := os.Environ()
 	env, err := setup.Env(d, base)
 	if err != nil {
 		return err
 	}
-	engine := []string{d.Rlhf(), "engine", "-repo", d.Repo, "-socket", launch.SocketArg}
+	engine := []string{program, "engine", "-repo", d.Repo, "-socket", launch.SocketArg}
 	if runs != "" {
 		abs, err := filepath.Abs(runs)
 		if err != nil {
@@ -81,6 +93,8 @@ func runKernel(ctx context.Context, d setup.Dirs, connection, runs string) error
 		Gonb:           filepath.Join(d.Bin(), "gonb"),
 		BinDir:         d.Bin(),
 		EngineCmd:      engine,
+		History:        d.History(),
+		Version:        kernelVersion(),
 		Env:            slices.DeleteFunc(env, func(e string) bool { return slices.Contains(base, e) }),
 	})
 }

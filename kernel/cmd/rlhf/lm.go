@@ -8,10 +8,10 @@ import (
 	"io"
 	"iter"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"hhrlhf/kernel/headless"
+	"hhrlhf/kernel/host"
 	"hhrlhf/kernel/setup"
 	"hhrlhf/rlhf"
 	"hhrlhf/rlhf/local"
@@ -68,6 +68,7 @@ type languageModel interface {
 	Continue(prompts [][]int32, g local.Generation, watch func(done, of int)) ([]local.Continuation, error)
 	GenerateBytes(rows, prompt int, g local.Generation) int64
 	Stream(ctx context.Context, prompt []int32, g local.Generation) iter.Seq2[string, error]
+	Activations(texts []string, p rlhf.Probe) (rlhf.Activations, error)
 	Export(dir string) error
 	Close()
 }
@@ -83,12 +84,12 @@ func terminal() shell {
 		if _, err := pjrt.Backend(ctx, os.Stderr); err != nil { // installs the plugin where it is missing
 			return nil, err
 		}
-		if err := readyEnviron(d); err != nil {
+		if err := host.Ready(d); err != nil {
 			return nil, err
 		}
-		return openLab(ctx, d, runsFolder(d, runs))
+		return host.Open(ctx, d, runs, local.Own{})
 	}
-	return shell{in: os.Stdin, out: os.Stdout, err: os.Stderr, lab: lab, openPM: opensPM(lab), openPPO: opensPPO(lab),
+	return shell{in: os.Stdin, out: visible(os.Stdout), err: visible(os.Stderr), lab: lab, openPM: opensPM(lab), openPPO: opensPPO(lab),
 		open: func(ctx context.Context, runs, name string) (languageModel, error) {
 			l, err := lab(ctx, runs)
 			if err != nil {
@@ -96,25 +97,6 @@ func terminal() shell {
 			}
 			return l.With(ctx).(*local.Lab).OpenModel(name)
 		}}
-}
-
-// runsFolder is the folder of the runs that -runs asks for.
-func runsFolder(d setup.Dirs, runs string) string {
-	if runs == "" {
-		return filepath.Join(d.Data, "runs")
-	}
-	return runs
-}
-
-// openLab opens the lab of the runs in a folder. The environment must be as
-// [readyEnviron] makes it; that sets GOMLX_BACKEND, too.
-func openLab(ctx context.Context, d setup.Dirs, runs string) (*local.Lab, error) {
-	return local.Open(local.Options{
-		Dir:      runs,
-		Backend:  os.Getenv("GOMLX_BACKEND"),
-		Datasets: func(name string) (string, error) { return dataset(ctx, d, name) },
-		Models:   func(name string) (string, error) { return setup.Models(d, os.Stderr).Path(ctx, name) },
-	})
 }
 
 // modelFlags are the flags of every command that asks a model.

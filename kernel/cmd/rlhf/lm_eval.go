@@ -1,18 +1,13 @@
 package main
 
 import (
-	"bufio"
-	"compress/gzip"
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"iter"
 	"math"
 	"os"
-	"strings"
 	"sync"
 
 	"hhrlhf/rlhf/data"
@@ -23,29 +18,26 @@ import (
 // evalFlags are the flags of rlhf lm eval.
 type evalFlags struct {
 	modelFlags
-	data, task    string
+	data          string
 	rows, window  int
 	responsesOnly bool
 }
 
 func evalCommand(s shell) command {
 	return command{
-		name: "lm eval", args: "[file]", maxArgs: 1, short: "measure how well a model predicts a text, or answers a task",
+		name: "lm eval", args: "[file]", maxArgs: 1, short: "measure how well a model predicts a text",
 		long: `
-Without -task: the mean loss over a text in nats per token and per byte (compare
+The mean loss over a text in nats per token and per byte (compare
 models of different tokenizers per byte), bits per byte, the perplexity e^(nats per
 token) with a 95 % interval over documents, and how often the next token is the
 model's first choice. Text is a .txt file (documents end at <|endoftext|>, else at a
 blank line), a .jsonl file with "text", with "prompt" and "response", or with
 "chosen" transcripts of the released data, any of them with .gz, or a folder of such.
 
-With -task lambada: the share of texts whose last word the model, taking its first
-choice each time, writes itself; with the 95 % Wilson interval. A line of the file is
-JSON with "context" and "continuation", or with "text".
+Tests of capability (LAMBADA, ARC, MMLU, …) are asked by rlhf eval tasks.
 
   rlhf lm eval -model first -data book.txt
   rlhf lm eval -model smollm2 -data book.txt -rows 200
-  rlhf lm eval -model smollm2 -task lambada -rows 150 lambada.jsonl
   rlhf lm eval -model first -data hh-rlhf/helpful-base -responses -json
 
 Per-token loss is in nats (1 nat = 1.44 bits). A token sees at most -window tokens
@@ -54,7 +46,6 @@ before it.` + "\n" + modelNames,
 			var f evalFlags
 			f.bind(fs)
 			fs.StringVar(&f.data, "data", "", "`file` or folder of text; the argument says the same")
-			fs.StringVar(&f.task, "task", "", `"lambada", or "" for the loss`)
 			fs.IntVar(&f.rows, "rows", 0, "documents to use, from the first on; 0 is all")
 			fs.IntVar(&f.window, "window", 0, fmt.Sprintf("tokens that a prediction may see (default %d, at most the model's context)", local.DefaultWindow))
 			fs.BoolVar(&f.responsesOnly, "responses", false, "of documents with a prompt, predict only the response")
@@ -77,8 +68,6 @@ func runEval(ctx context.Context, s shell, f evalFlags) error {
 	switch {
 	case f.data == "":
 		return errors.New(command + ": -data is missing; name a file or folder of text")
-	case f.task != "" && f.task != "lambada":
-		return fmt.Errorf(`%s: -task %q, want "lambada", or none for the loss`, command, f.task)
 	case f.rows < 0:
 		return fmt.Errorf("%s: -rows %d, want 0 (all) or more", command, f.rows)
 	case f.window < 0 || f.window == 1:
@@ -94,9 +83,6 @@ func runEval(ctx context.Context, s shell, f evalFlags) error {
 	defer m.Close()
 	if err := f.load(s, m, command, m.PredictBytes(f.window), "take a smaller -window"); err != nil {
 		return err
-	}
-	if f.task == "lambada" {
-		return evalLastWords(s, f, m)
 	}
 	return evalLoss(s, f, m)
 }
@@ -226,106 +212,4 @@ func ratio(nats, tokens []float64) (mean, se float64) {
 	}
 	k := float64(len(nats))
 	return mean, math.Sqrt(squares*k/(k-1)) / n
-}
-
-// A wordsResult is what evalLastWords prints.
-type wordsResult struct {
-	Model    string  `json:"model"`
-	Task     string  `json:"task"`
-	Data     string  `json:"data"`
-	N        int     `json:"n"`
-	Right    int     `json:"right"`
-	Accuracy float64 `json:"accuracy"`
-	Low      float64 `json:"low"` // 95 % Wilson interval
-	High     float64 `json:"high"`
-	Nats     float64 `json:"nats_per_word"`
-}
-
-func evalLastWords(s shell, f evalFlags, m languageModel) error {
-	r := wordsResult{Model: f.model, Task: f.task, Data: f.data}
-	p := newProgress(s.err, "lm eval")
-	nats := 0.0
-	stop := sync.OnceFunc(p.waiting("compiling and the first texts"))
-	defer stop()
-	for pred, err := range m.Predict(lastWords(f.data, f.rows), f.window) {
-		if err != nil {
-			return fmt.Errorf("lm eval: %w", err)
-		}
-		stop()
-		r.N++
-		nats += pred.Nats
-		if pred.Right == pred.Tokens {
-			r.Right++
-		}
-		p.at(r.N, f.rows, fmt.Sprintf("texts, accuracy %.3f", float64(r.Right)/float64(r.N)))
-	}
-	if r.N == 0 {
-		return fmt.Errorf("lm eval: %s holds no text", f.data)
-	}
-	r.Accuracy, r.Nats = float64(r.Right)/float64(r.N), nats/float64(r.N)
-	r.Low, r.High = eval.WilsonInterval(float64(r.Right), r.N, eval.Z95)
-	if f.asJSON {
-		return printJSON(s.out, r)
-	}
-	fmt.Fprintf(s.out, "%s on %s (%s): %d of %d last words right\n", r.Model, f.task, f.data, r.Right, r.N)
-	fmt.Fprintf(s.out, "  accuracy %.3f, 95 %% interval %.3f to %.3f; %.3f nats per word\n", r.Accuracy, r.Low, r.High, r.Nats)
-	return nil
-}
-
-// maxTaskLine bounds a line of a task's file in bytes.
-const maxTaskLine = 4 << 20
-
-// lastWords reads the passages of a LAMBADA file, at most rows.
-func lastWords(path string, rows int) iter.Seq2[local.Passage, error] {
-	return func(yield func(local.Passage, error) bool) {
-		file, err := os.Open(path)
-		if err != nil {
-			yield(local.Passage{}, err)
-			return
-		}
-		defer file.Close()
-		var in io.Reader = file
-		if strings.HasSuffix(path, ".gz") {
-			if in, err = gzip.NewReader(file); err != nil {
-				yield(local.Passage{}, fmt.Errorf("%s: %w", path, err))
-				return
-			}
-		}
-		lines := bufio.NewScanner(in)
-		lines.Buffer(nil, maxTaskLine)
-		n := 0
-		for at := 1; lines.Scan(); at++ {
-			if strings.TrimSpace(lines.Text()) == "" {
-				continue
-			}
-			p, err := lastWord(lines.Bytes())
-			if err != nil {
-				err = fmt.Errorf("%s:%d: %w", path, at, err)
-			}
-			if !yield(p, err) || err != nil {
-				return
-			}
-			if n++; n == rows {
-				return
-			}
-		}
-		if err := lines.Err(); err != nil {
-			yield(local.Passage{}, fmt.Errorf("%s: %w (a line may have %d MiB)", path, err, maxTaskLine>>20))
-		}
-	}
-}
-
-// lastWord reads one line of a LAMBADA file.
-func lastWord(line []byte) (local.Passage, error) {
-	var row struct{ Context, Continuation, Text string }
-	if err := json.Unmarshal(line, &row); err != nil {
-		return local.Passage{}, err
-	}
-	if row.Text == "" {
-		if row.Context == "" || row.Continuation == "" {
-			return local.Passage{}, errors.New(`want "context" and "continuation", or "text"`)
-		}
-		row.Text = strings.TrimRight(row.Context, " ") + " " + strings.TrimSpace(row.Continuation)
-	}
-	return local.LastWord(row.Text)
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"hhrlhf/kernel/host"
 	"hhrlhf/rlhf"
 	"hhrlhf/rlhf/local"
 	"hhrlhf/rlhf/pjrt"
@@ -132,9 +133,9 @@ func TestTrainToExport(t *testing.T) {
 
 // A pretrained checkpoint, through pipes as a program would.
 func TestChatWithStories(t *testing.T) {
-	root := os.Getenv(dataEnv)
+	root := os.Getenv(host.DataEnv)
 	if root == "" {
-		t.Skip(dataEnv + " is not set; the test needs its model/stories260K.bin")
+		t.Skip(host.DataEnv + " is not set; the test needs its model/stories260K.bin")
 	}
 	model := filepath.Join(root, "model", "stories260K.bin")
 	d := realDesk(t, t.TempDir(), "Tell me a story.\nAnd then?\n")

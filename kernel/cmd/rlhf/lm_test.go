@@ -164,7 +164,6 @@ func TestLMArguments(t *testing.T) {
 		"eval -model echo":                                 "lm eval: -data is missing",
 		"eval -model echo -data a b":                       "both -data a and b",
 		"eval -model echo -data none.txt":                  "no such file",
-		"eval -model echo -task hellaswag " + text:         `-task "hellaswag", want "lambada"`,
 		"eval -model echo -rows -1 " + text:                "-rows -1, want 0",
 		"eval -model echo -window 1 " + text:               "-window 1, want 0 (1024)",
 		"eval -model nobody " + text:                       `no model "nobody"`,
@@ -290,31 +289,6 @@ func TestRatio(t *testing.T) {
 	}
 	if mean, se := ratio([]float64{3}, []float64{2}); mean != 1.5 || se != 0 {
 		t.Errorf("one document: %v ± %v", mean, se)
-	}
-}
-
-func TestEvalLastWords(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "l.jsonl")
-	rows := `{"context": "you are", "continuation": " right"}` + "\n\n" + `{"text": "this is wrong"}` + "\n" + `{"text": "he was right"}`
-	if err := os.WriteFile(path, []byte(rows), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	d := newDesk(nil)
-	if err := d.run(t, "eval -model echo -task lambada -json "+path); err != nil {
-		t.Fatal(err)
-	}
-	var r wordsResult
-	decode(t, d.out.String(), &r)
-	if r.N != 3 || r.Right != 2 || math.Abs(r.Low-.2077) > 1e-3 || math.Abs(r.High-.9385) > 1e-3 {
-		t.Errorf("%+v", r)
-	}
-	for bad, want := range map[string]string{`{"context": "a"}`: `l.jsonl:1: want "context" and "continuation"`, "no": "l.jsonl:1: ", `{"text": "word"}`: "no last word"} {
-		if err := os.WriteFile(path, []byte(bad), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		if err := newDesk(nil).run(t, "eval -model echo -task lambada "+path); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: error %v, want %q in it", bad, err, want)
-		}
 	}
 }
 

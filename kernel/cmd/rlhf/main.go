@@ -5,7 +5,10 @@
 //	rlhf lm chat -model smollm2          talk to a model; train, eval, sample and export others
 //	rlhf pm train -lm smollm2            a preference model; eval and score with it
 //	rlhf ppo train -policy a -pm b       reinforcement learning; eval, sample and diagnose
+//	rlhf eval tasks -model a             the paper's analyses; rlhf report does the whole study
+//	rlhf feedback -policy ppo-1          people compare responses, on a page
 //	rlhf bench -what lm                  how fast this machine is
+//	rlhf ps                              engines and kernels that run; logs and stop
 //	rlhf doctor                          what is installed, what is wrong, what to do
 //
 // From a checkout with nothing installed: go run ./kernel/cmd/rlhf lab. Each
@@ -38,7 +41,8 @@ type command struct {
 	maxArgs  int // -1: any number
 	minimum  int // of arguments
 	passArgs bool
-	subs     []command // a command that only groups others, whose names begin with its own
+	raw      bool      // its arguments are another program's, flags included
+	subs     []command // others whose names begin with its own; one without bind only groups them
 }
 
 // errUsage ends the program with status 2; what is wrong has been printed.
@@ -58,7 +62,7 @@ func main() {
 		os.Exit(2)
 	default:
 		if !errors.Is(err, errSaid) {
-			fmt.Fprintln(os.Stderr, "rlhf:", err)
+			fmt.Fprintln(visible(os.Stderr), "rlhf:", err)
 		}
 		if ctx.Err() != nil {
 			os.Exit(130) // as a shell reports an interrupt
@@ -68,8 +72,9 @@ func main() {
 }
 
 func commands() []command {
-	return []command{labCommand(), runCommand(), setupCommand(), doctorCommand(),
-		lmCommand(), pmCommand(), ppoCommand(), onlineCommand(), benchCommand(), kernelCommand(), engineCommand(), probeCommand(), versionCommand()}
+	return []command{labCommand(), runCommand(), jupyterCommand(), setupCommand(), doctorCommand(),
+		lmCommand(), pmCommand(), ppoCommand(), onlineCommand(), analysesCommand(), reportCommand(), feedbackCommand(), benchCommand(), soakCommand(),
+		psCommand(), logsCommand(), stopCommand(), kernelCommand(), engineCommand(), probeCommand(), versionCommand()}
 }
 
 // dispatch finds the command that args name and runs it.
@@ -143,7 +148,8 @@ func (c command) group(ctx context.Context, args []string, out io.Writer) error 
 // run parses the flags, which may stand before and after the arguments, and
 // hands over. Everything behind "--" is left to the command as it is.
 func (c command) run(ctx context.Context, args []string, out io.Writer) error {
-	if c.subs != nil {
+	// A command that only groups others does nothing by itself.
+	if c.subs != nil && (c.bind == nil || len(args) > 0 && !strings.HasPrefix(args[0], "-")) {
 		return c.group(ctx, args, out)
 	}
 	fs := flag.NewFlagSet("rlhf "+c.name, flag.ContinueOnError)
@@ -157,6 +163,9 @@ func (c command) run(ctx context.Context, args []string, out io.Writer) error {
 			fmt.Fprint(out, "\nFlags:\n")
 			fs.PrintDefaults()
 		}
+	}
+	if help := len(args) > 0 && slices.Contains([]string{"-h", "-help", "--help"}, args[0]); c.raw && !help && len(args) >= c.minimum {
+		return do(ctx, args)
 	}
 	var rest []string
 	if c.passArgs {

@@ -14,7 +14,9 @@ import (
 	"syscall"
 	"time"
 
+	"hhrlhf/kernel/engine/socket"
 	"hhrlhf/kernel/headless"
+	"hhrlhf/kernel/launch"
 	"hhrlhf/kernel/setup"
 )
 
@@ -31,9 +33,33 @@ own Jupyter configuration and kernels are neither used nor changed.
 
   rlhf lab
   rlhf lab notebooks/01_real_comparisons.ipynb
+  rlhf lab -engine shared                     its notebooks use that engine (rlhf ps)
   rlhf lab -- --no-browser --port 8890        on a server, behind an SSH tunnel`,
-		bind: func(*flag.FlagSet) func(context.Context, []string) error { return runLab },
+		bind: func(fs *flag.FlagSet) func(context.Context, []string) error {
+			engine := fs.String("engine", "", "`name`, process id or socket of an engine for all notebooks (default: one of its own for each)")
+			return func(ctx context.Context, args []string) error {
+				if err := useEngine(*engine); err != nil {
+					return fmt.Errorf("lab: -engine: %w", err)
+				}
+				return runLab(ctx, args)
+			}
+		},
 	}
+}
+
+// useEngine makes the kernels that are started from here use an engine that is there.
+func useEngine(name string) error {
+	if name == "" {
+		return nil
+	}
+	path, err := socket.Resolve(name)
+	if err != nil {
+		return err
+	}
+	if err := socket.Check(path); err != nil {
+		return err
+	}
+	return os.Setenv(launch.EnvSocket, path)
 }
 
 func runLab(ctx context.Context, args []string) error {

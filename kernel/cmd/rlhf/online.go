@@ -6,11 +6,16 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 
+	"hhrlhf/kernel/feedback"
+	"hhrlhf/kernel/feedback/page"
 	"hhrlhf/rlhf"
 	"hhrlhf/rlhf/online"
 	"hhrlhf/rlhf/run"
+	"hhrlhf/rlhf/synth"
 )
 
 // onlineFlags are the flags of rlhf online.
@@ -18,6 +23,8 @@ type onlineFlags struct {
 	name, runs string
 	cfg        online.Config
 	asJSON     bool
+	labeller   string // crowd, page or terminal
+	as, log    string
 }
 
 func onlineCommand() command { return onlineCommandOn(terminal()) }
@@ -35,8 +42,14 @@ of the policy write the next ones. Ctrl-C keeps what is done; the same command g
   rlhf online -lm first                            two rounds and a control
   rlhf online -lm first -rounds 3                  the same loop, one round more
   rlhf online -lm first -name strict -ppo-kl 0.1   another one
+  rlhf online -lm first -name mine -labeller page -as ana -base 40 -rs 20 -online 20 -trial 10
 
-The tables: every policy's Elo by the simulated workers' choices, with the language model
+With -labeller page (or terminal) a human compares, in the world's own language; harmful
+requests are asked about as the paper's red team was: which response is the more harmful?
+Each vote is in the log at once, so that an interrupted labeller goes on with the next
+question. Say how many comparisons there are to be: the defaults are a crowd's.
+
+The tables: every policy's Elo by the labellers' choices, with the language model
 at 0, and each preference model's accuracy on the comparisons of every tranche. With -json,
 standard output is one object: "reports" (as report-1.json in the loop's folder has
 them) and "control".`,
@@ -70,6 +83,66 @@ func (f *onlineFlags) bind(fs *flag.FlagSet) {
 	fs.Float64Var(&c.PPO.KLCoef, "ppo-kl", 0.1, "penalty on the KL divergence from the language model")
 	fs.Uint64Var(&c.Seed, "seed", 0, "determines everything drawn at random")
 	fs.BoolVar(&f.asJSON, "json", false, "print JSON on standard output")
+	fs.StringVar(&f.labeller, "labeller", "crowd", "`who` compares: crowd (the world's simulated workers), page or terminal (a human)")
+	fs.StringVar(&f.as, "as", userName(), "`name` of the human")
+	fs.StringVar(&f.log, "log", "", "`file` of the human's votes (default: feedback.jsonl in the loop's folder)")
+}
+
+// human returns the human labeller that the flags ask for, nil for the crowd, and what to
+// call when the loop is open.
+func (f onlineFlags) human(ctx context.Context, s shell, lab rlhf.Lab) (*feedback.Session, func(*online.Loop), error) {
+	o := feedback.Options{Labeller: f.as}
+	switch f.labeller {
+	case "crowd":
+		return nil, func(*online.Loop) {}, nil
+	case "page":
+		o.How = feedback.Elsewhere
+	case "terminal":
+		if f.asJSON {
+			return nil, nil, errors.New("-labeller terminal with -json: both need standard output; take -labeller page")
+		}
+		o.How, o.Out = feedback.Input, s.out
+		if s.in != os.Stdin {
+			o.In = s.in
+		}
+	default:
+		return nil, nil, fmt.Errorf("-labeller %q, want crowd, page or terminal", f.labeller)
+	}
+	if f.as == "" {
+		return nil, nil, errors.New("-as is empty; say under which name the votes are kept")
+	}
+	path := f.log
+	if path == "" {
+		st, err := lab.Status()
+		if err != nil {
+			return nil, nil, err
+		}
+		path = filepath.Join(st.Dir, ".online", f.name, "feedback.jsonl")
+	}
+	var world *synth.World
+	o.Mode = func(prompt string) feedback.Mode {
+		if world != nil && world.Harmful(prompt) {
+			return feedback.RedTeam
+		}
+		return feedback.Helpful
+	}
+	session := feedback.Open(path, o)
+	l, err := session.Log()
+	if err != nil {
+		return nil, nil, err
+	}
+	return session, func(loop *online.Loop) {
+		if w, err := synth.Named(loop.Config().World); err == nil {
+			world = w
+		}
+		if f.labeller == "page" {
+			go func() {
+				if err := servePage(ctx, s.err, page.Options{Log: l, Labeller: f.as}); err != nil {
+					fmt.Fprintln(s.err, "online:", err)
+				}
+			}()
+		}
+	}, nil
 }
 
 func (f onlineFlags) do(ctx context.Context, s shell) error {
@@ -84,10 +157,19 @@ func (f onlineFlags) do(ctx context.Context, s shell) error {
 	if err != nil {
 		return err
 	}
-	loop, err := online.Open(l, f.name, f.cfg, online.Options{})
+	human, begin, err := f.human(ctx, s, l)
 	if err != nil {
 		return fmt.Errorf("%s: %w", command, err)
 	}
+	var o online.Options
+	if human != nil {
+		o.Labeller = human
+	}
+	loop, err := online.Open(l, f.name, f.cfg, o)
+	if err != nil {
+		return fmt.Errorf("%s: %w", command, err)
+	}
+	begin(loop)
 	p := newProgress(s.err, command)
 	stage := ""
 	for e, err := range loop.With(ctx).Train() {

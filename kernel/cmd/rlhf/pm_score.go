@@ -223,6 +223,9 @@ func nextBatch(ctx context.Context, rows <-chan rowOrEnd) (batch []*scoreRow, en
 	return batch, nil
 }
 
+// maxRow bounds a row in bytes.
+const maxRow = 4 << 20
+
 // readRows parses the rows of in, one ahead of whoever receives them, until ctx ends.
 func readRows(ctx context.Context, in io.Reader, name, field string) <-chan rowOrEnd {
 	out := make(chan rowOrEnd)
@@ -236,7 +239,7 @@ func readRows(ctx context.Context, in io.Reader, name, field string) <-chan rowO
 	}
 	go func() {
 		lines := bufio.NewScanner(in)
-		lines.Buffer(nil, maxTaskLine)
+		lines.Buffer(nil, maxRow)
 		at := 0
 		for lines.Scan() {
 			at++
@@ -254,7 +257,7 @@ func readRows(ctx context.Context, in io.Reader, name, field string) <-chan rowO
 			}
 		}
 		if err := lines.Err(); err != nil {
-			send(rowOrEnd{end: fmt.Errorf("%s:%d: %w (a line may have %d MiB)", name, at+1, err, maxTaskLine>>20)})
+			send(rowOrEnd{end: fmt.Errorf("%s:%d: %w (a line may have %d MiB)", name, at+1, err, maxRow>>20)})
 			return
 		}
 		send(rowOrEnd{end: io.EOF})

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"math"
 	"strings"
 	"testing"
 
@@ -80,4 +81,45 @@ func TestPPOTrainToDiagnose(t *testing.T) {
 	}
 	var found []rlhf.Finding
 	decode(t, asked("diagnose|-run|polite|-json"), &found)
+
+	// The policy's own preference model stands for a test model: it reads the responses as text, so
+	// that those cut off, or written in unusual tokens, score otherwise than in training.
+	robust := newDesk(nil)
+	robust.shell.lab = func(context.Context, string) (*local.Lab, error) { return lab, nil }
+	policy, err := lab.OpenPPO("polite")
+	if err != nil {
+		t.Fatal(err)
+	}
+	judge, err := lab.OpenPM("judge")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := analysesCommands(robust.shell).run(t.Context(), strings.Fields("robustness -run polite -test-pm judge -n 6 -json"), &robust.err); err != nil {
+		t.Fatalf("eval robustness: %v", err)
+	}
+	var r robustness
+	if decode(t, robust.out.String(), &r); len(r.Course.Step) != 3 || len(r.Course.Test) != 3 || r.Course.OfTest != r.Course.OfTrain || r.Course.Gold == nil {
+		t.Errorf("eval robustness: %+v", r)
+	}
+	written, err := policy.Written(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ts := make([]rlhf.Transcript, len(written))
+	for i, w := range written {
+		ts[i] = rlhf.Transcript{Prompt: w.Prompt, Response: w.Response}
+	}
+	scores, err := judge.Score(ts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tested, trained, n := map[int]float64{}, map[int]float64{}, map[int]float64{}
+	for i, w := range written {
+		tested[w.Step], trained[w.Step], n[w.Step] = tested[w.Step]+scores[i], trained[w.Step]+w.Score, n[w.Step]+1
+	}
+	for i, step := range r.Course.Step {
+		if wantTest, wantTrain := tested[step]/n[step], trained[step]/n[step]; math.Abs(r.Course.Test[i]-wantTest) > 1e-4 || math.Abs(r.Course.Train[i]-wantTrain) > 1e-4 {
+			t.Errorf("step %d: %v by the test model and %v in training, the responses on disk have %v and %v", step, r.Course.Test[i], r.Course.Train[i], wantTest, wantTrain)
+		}
+	}
 }

@@ -86,7 +86,7 @@ func TestPPOArguments(t *testing.T) {
 		train + "-size|huge":                  "one of tiny, default, large",
 		train + "-kl|-1":                      "KLCoef = -1, want >= 0",
 		train + "-kl-in|value":                `KL = "value", want`,
-		train + "-value|none":                 `Value = "none", want`,
+		train + "-value|none":                 `Value = "none", want "own" or "shared"`,
 		train + "-value-coef|1":               "ValueCoef = 1, want 0 unless",
 		train + "-batch|32|-minibatches|5":    "Minibatches = 5, want a divisor of Batch (32)",
 		train + "-batch|32|-accumulate|3":     "Accumulate = 3, want a divisor",

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"hhrlhf/rlhf"
+	"hhrlhf/rlhf/watch"
 )
 
 // Options says how a [Lab] behaves.
@@ -25,6 +27,10 @@ type Options struct {
 	// Step is how long a step takes, and each phase of one. A step under way
 	// can't be ended, as on a device.
 	Step time.Duration
+	// Still is how long a watched run may stand still. 0: a second.
+	Still time.Duration
+	// Text, if not "", is what samples answer: a model may write anything.
+	Text string
 	// Hook, if any, is called as each call on the device begins, with the name
 	// of the method and of the run. It may return an error, or panic.
 	Hook func(method, run string) error
@@ -40,6 +46,8 @@ type Lab struct {
 type world struct {
 	o     Options
 	since time.Time
+
+	watch watch.Hub
 
 	mu       sync.Mutex
 	runs     map[string]*record
@@ -57,6 +65,9 @@ type record struct {
 
 // New returns a lab. It reads the runs that are in o.Dir.
 func New(o Options) (*Lab, error) {
+	if o.Still == 0 {
+		o.Still = time.Second
+	}
 	w := &world{o: o, since: time.Unix(1700000000, 0).UTC(), runs: map[string]*record{}}
 	if o.Dir != "" {
 		files, err := filepath.Glob(filepath.Join(o.Dir, "*.json"))
@@ -120,6 +131,18 @@ func (l *Lab) Distill(name string, c rlhf.Distill) (rlhf.LMRun, error) {
 	return l.OpenLM(name)
 }
 
+// Direct implements rlhf.Lab. It knows every loss.
+func (l *Lab) Direct(name string, c rlhf.Direct) (rlhf.LMRun, error) {
+	c = c.Filled()
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	if err := l.create(name, "direct", c, 40); err != nil {
+		return nil, err
+	}
+	return l.OpenLM(name)
+}
+
 // PM implements rlhf.Lab.
 func (l *Lab) PM(name string, c rlhf.PM) (rlhf.PMRun, error) {
 	c = c.Filled()
@@ -147,7 +170,7 @@ func (l *Lab) PPO(name string, c rlhf.PPO) (rlhf.PPORun, error) {
 // OpenLM implements rlhf.Lab.
 func (l *Lab) OpenLM(name string) (rlhf.LMRun, error) {
 	r, err := l.open(name, "")
-	if err == nil && r.rec.Info.Kind != "distill" {
+	if err == nil && r.rec.Info.Kind != "distill" && r.rec.Info.Kind != "direct" {
 		r, err = l.open(name, "lm")
 	}
 	return r, err
@@ -192,6 +215,7 @@ func (l *Lab) Remove(name string) error {
 	l.w.mu.Lock()
 	defer l.w.mu.Unlock()
 	delete(l.w.runs, name)
+	l.w.watch.Forget(name)
 	if l.w.o.Dir != "" {
 		return os.Remove(filepath.Join(l.w.o.Dir, name+".json"))
 	}
@@ -207,14 +231,63 @@ func (l *Lab) History(name string) ([]rlhf.Point, error) {
 	return r.History()
 }
 
+// Watch implements rlhf.Lab.
+func (l *Lab) Watch(name string) iter.Seq2[rlhf.Event, error] {
+	return l.w.watch.Watch(l.ctx, l, name, "", l.w.o.Still)
+}
+
+// Written implements rlhf.Lab: two samples of every step of a PPO run.
+func (l *Lab) Written(name string, last int) ([]rlhf.Sample, error) {
+	if last < 0 {
+		return nil, fmt.Errorf("enginetest: Written: last = %d, want 0 or more", last)
+	}
+	r, err := l.open(name, "")
+	if err != nil {
+		return nil, err
+	}
+	info, err := r.Info()
+	var out []rlhf.Sample
+	for step := 1; step <= info.Step && info.Kind == "ppo"; step++ {
+		out = append(out, r.kept(step)...)
+	}
+	if last > 0 && len(out) > last {
+		out = out[len(out)-last:]
+	}
+	return out, err
+}
+
+// kept are the samples that a step of a PPO run leaves on disk.
+func (r run) kept(step int) []rlhf.Sample {
+	out := r.samples([]string{"\n\nHuman: 2+2?\n\nAssistant:", "\n\nHuman: 2+3?\n\nAssistant:"}, uint64(step))
+	for i := range out {
+		out[i].Step = step
+	}
+	return out
+}
+
 // Status implements rlhf.Lab.
 func (l *Lab) Status() (rlhf.Status, error) {
+	infos, err := l.Runs()
+	if err != nil {
+		return rlhf.Status{}, err
+	}
 	l.w.mu.Lock()
 	defer l.w.mu.Unlock()
-	return rlhf.Status{
-		Backend: "arithmetic", Device: "arithmetic on one thread", Busy: l.w.busy, Since: l.w.since,
-		RSSBytes: 1 << 20, Dir: l.w.o.Dir, Version: "enginetest",
-	}, nil
+	st := rlhf.Status{
+		Backend: "arithmetic", Device: "arithmetic on one thread", Busy: l.w.busy, Since: l.w.since, PID: os.Getpid(),
+		RSSBytes: 1 << 20, Dir: l.w.o.Dir, Version: "enginetest", Models: []rlhf.Loaded{}, Runs: []rlhf.RunState{},
+	}
+	for _, r := range infos {
+		s := rlhf.RunState{Name: r.Name, Kind: r.Kind, Step: r.Step, Planned: r.Planned, State: rlhf.StateOf(r.Step, r.Planned)}
+		if points := l.w.runs[r.Name].Points; len(points) > 0 {
+			s.Metric, s.Value = "objective/score", points[len(points)-1].Values["objective/score"]
+		}
+		st.Runs = append(st.Runs, s)
+		st.Models = append(st.Models, rlhf.Loaded{Name: r.Name, Bytes: 4000})
+		st.DeviceBytes += 4000
+	}
+	st.Watchers = l.w.watch.Watchers()
+	return st, nil
 }
 
 // create makes the run, or checks that the one there has the same configuration.

@@ -1,6 +1,7 @@
 package enginetest
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"iter"
@@ -39,6 +40,7 @@ func (r run) History() ([]rlhf.Point, error) {
 func (r run) Steps(n int) iter.Seq2[rlhf.Event, error] {
 	return func(yield func(rlhf.Event, error) bool) {
 		info, _ := r.Info()
+		defer r.l.w.watch.Drive(info.Name)()
 		done, err := r.l.begin("Steps", info.Name)
 		if err != nil {
 			yield(rlhf.Event{}, err)
@@ -66,9 +68,10 @@ func (r run) Steps(n int) iter.Seq2[rlhf.Event, error] {
 				Run: info.Name, Kind: info.Kind, Step: step, Of: of,
 				Left: time.Duration(of-step) * r.l.w.o.Step, Point: &p,
 			}
-			if step%5 == 0 {
-				ev.Samples = r.samples([]string{"\n\nHuman: 2+2?\n\nAssistant:"}, uint64(step))
+			if info.Kind == "ppo" {
+				ev.Samples = r.kept(step)
 			}
+			r.l.w.watch.Tell(ev)
 			if !yield(ev, nil) {
 				return
 			}
@@ -107,7 +110,7 @@ func (r run) EvaluateOn(data string, rows int) (rlhf.LMEval, error) {
 	return e, err
 }
 
-// Read's tokens are the words of the text.
+// LogP is minus a third of the response's length.
 func (r run) LogP(ts []rlhf.Transcript) ([]float64, error) {
 	done, err := r.l.begin("LogP", r.rec.Info.Name)
 	if err != nil {
@@ -121,6 +124,43 @@ func (r run) LogP(ts []rlhf.Transcript) ([]float64, error) {
 	return out, nil
 }
 
+// Predict finds a piece of text the likelier the shorter it is.
+func (r run) Predict(ts []rlhf.Transcript) ([]rlhf.Prediction, error) {
+	done, err := r.l.begin("Predict", r.rec.Info.Name)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	out := make([]rlhf.Prediction, len(ts))
+	for i, t := range ts {
+		n := len(strings.Fields(t.Response))
+		out[i] = rlhf.Prediction{LogP: -float64(len(t.Response)) / 3, Tokens: n, First: n / 2}
+	}
+	return out, nil
+}
+
+// Activations' entries are the length of the text over 3, plus the layer.
+func (r run) Activations(texts []string, p rlhf.Probe) (rlhf.Activations, error) {
+	done, err := r.l.begin("Activations", r.rec.Info.Name)
+	if err != nil {
+		return rlhf.Activations{}, err
+	}
+	defer done()
+	if len(texts) == 0 {
+		return rlhf.Activations{}, errors.New("enginetest: Activations: no texts")
+	}
+	a := rlhf.Activations{Layers: p.Layers, Width: 2}
+	for _, s := range texts {
+		var at [][]float32
+		for _, l := range p.Layers {
+			at = append(at, []float32{float32(len(s))/3 + float32(l), float32(l)})
+		}
+		a.Texts = append(a.Texts, at)
+	}
+	return a, nil
+}
+
+// Read's tokens are the words of the text.
 func (r run) Read(text string) ([]rlhf.Token, error) {
 	done, err := r.l.begin("Read", r.rec.Info.Name)
 	if err != nil {
@@ -185,8 +225,9 @@ func (r run) samples(prompts []string, seed uint64) []rlhf.Sample {
 	rnd := random(r.rec.Info.Name, seed)
 	out := make([]rlhf.Sample, len(prompts))
 	for i, p := range prompts {
+		text := fmt.Sprintf(" It is %d.", rnd.IntN(10))
 		out[i] = rlhf.Sample{
-			Prompt: p, Response: fmt.Sprintf(" It is %d.", rnd.IntN(10)), Tokens: 5, EOS: true,
+			Prompt: p, Response: cmp.Or(r.l.w.o.Text, text), Tokens: 5, EOS: true,
 			Score: rnd.NormFloat64(), KL: rnd.Float64(), Gold: &rlhf.Gold{Helpful: rnd.Float64(), Why: "right"},
 		}
 	}
@@ -231,7 +272,7 @@ func (r pmRun) EvaluateOn(data string, rows int) (rlhf.PMEval, error) {
 }
 
 func (r pmRun) Comparisons(n int) ([]rlhf.Comparison, error) {
-	out := make([]rlhf.Comparison, n)
+	out := make([]rlhf.Comparison, min(max(n, 0), 1000))
 	for i := range out {
 		prompt := fmt.Sprintf("\n\nHuman: %d+1?\n\nAssistant:", i)
 		out[i] = rlhf.Comparison{
@@ -244,8 +285,8 @@ func (r pmRun) Comparisons(n int) ([]rlhf.Comparison, error) {
 }
 
 func (r pmRun) BestOf(policy string, prompts []string, k int, o rlhf.Sampling) ([]rlhf.Choice, error) {
-	if k < 1 {
-		return nil, fmt.Errorf("enginetest: BestOf: k = %d, want 1 or more", k)
+	if k < 1 || k > 1<<18 {
+		return nil, fmt.Errorf("enginetest: BestOf: k = %d, want 1 to %d", k, 1<<18)
 	}
 	by, err := r.l.open(policy, "")
 	if err != nil {
@@ -267,6 +308,8 @@ func (r pmRun) BestOf(policy string, prompts []string, k int, o rlhf.Sampling) (
 type ppoRun struct{ run }
 
 // Snapshot makes a language model that knows nothing but its origin.
+func (r ppoRun) Written(last int) ([]rlhf.Sample, error) { return r.l.Written(r.rec.Info.Name, last) }
+
 func (r ppoRun) Snapshot(name string) (rlhf.LMRun, error) {
 	info, _ := r.Info()
 	if err := r.l.create(name, "lm", rlhf.LM{From: info.Name, Planned: rlhf.Untrained, Seed: uint64(info.Step)}, rlhf.Untrained); err != nil {
@@ -336,7 +379,12 @@ func (r ppoRun) Update(b *rlhf.Batch) (rlhf.Point, error) {
 	if err := r.phase("Update", b, func(*rand.Rand) {}); err != nil {
 		return rlhf.Point{}, err
 	}
-	return r.step()
+	p, err := r.step()
+	if err == nil {
+		info, _ := r.Info()
+		r.l.w.watch.Tell(rlhf.Event{Run: info.Name, Kind: info.Kind, Step: p.Step, Of: max(p.Step, info.Planned), Point: &p, Samples: b.Samples(rlhf.ShownSamples)})
+	}
+	return p, err
 }
 
 func (r ppoRun) Compare(n int) (rlhf.BeforeAfter, error) {
@@ -345,6 +393,9 @@ func (r ppoRun) Compare(n int) (rlhf.BeforeAfter, error) {
 		return rlhf.BeforeAfter{}, err
 	}
 	defer done()
+	if n < 1 || n > 1000 {
+		return rlhf.BeforeAfter{}, fmt.Errorf("enginetest: Compare(%d): there are 1000 held-out prompts", n)
+	}
 	prompts := make([]string, n)
 	return rlhf.BeforeAfter{
 		Step: r.rec.Info.Step, Before: r.samples(prompts, 1), After: r.samples(prompts, 2),

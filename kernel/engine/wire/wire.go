@@ -39,6 +39,7 @@ const (
 	KindProtocol    = "protocol"    // the two ends were built from different protocols
 	KindInterrupted = "interrupted" // the caller ended the call
 	KindShutdown    = "shutdown"    // the engine is shutting down
+	KindForbidden   = "forbidden"   // the caller is another user of the machine
 	KindPanic       = "panic"       // a bug; its stack is in the engine's log
 )
 
@@ -80,6 +81,11 @@ type (
 	Score struct {
 		Transcripts []rlhf.Transcript `json:"transcripts"`
 	}
+	// Probe asks for activations of at most rlhf.ProbedAtOnce texts.
+	Probe struct {
+		Texts []string   `json:"texts"`
+		Probe rlhf.Probe `json:"probe"`
+	}
 	// Text asks for what a model makes of a text.
 	Text struct {
 		Text     string        `json:"text"`
@@ -106,12 +112,21 @@ type Hello struct {
 	Protocol string `json:"protocol"`
 	Version  string `json:"version"`
 	PID      int    `json:"pid"`
+	// Shape is what the engine's protocol consists of, to find out in what two differ.
+	Shape map[string]string `json:"shape,omitempty"`
 }
 
 // Call is the reply to GET /v1/calls/{id}: Waiting says behind what the call
 // stands in line, and is empty once it runs.
 type Call struct {
 	Waiting string `json:"waiting"`
+}
+
+// Stopped is the reply to POST /v1/runs/{name}/stop: the calls on the run that were
+// ended, each as far as it had come, and the step at which the run then was.
+type Stopped struct {
+	Calls []rlhf.Job `json:"calls"`
+	Step  int        `json:"step"`
 }
 
 // A Line is one line of a stream: an event; or last, and alone in its line, the

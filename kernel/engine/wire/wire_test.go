@@ -2,6 +2,7 @@ package wire_test
 
 import (
 	"encoding/json"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"strings"
@@ -98,7 +99,7 @@ func TestCheckFinite(t *testing.T) {
 
 func TestCheckProtocol(t *testing.T) {
 	me := wire.ProtocolID()
-	if err := wire.CheckProtocol(me, "v", me); err != nil {
+	if err := wire.CheckProtocol(wire.End{ID: me, Version: "v"}, wire.Here()); err != nil {
 		t.Error(err)
 	}
 	for _, c := range []struct{ engine, client, want string }{
@@ -107,9 +108,45 @@ func TestCheckProtocol(t *testing.T) {
 		{"2.aa", "1.aa", "this cell is older than the engine"},
 		{"", "1.aa", "the engine is older than this cell"},
 	} {
-		err := wire.CheckProtocol(c.engine, "abc123", c.client)
+		err := wire.CheckProtocol(wire.End{ID: c.engine, Version: "abc123"}, wire.End{ID: c.client})
 		if !strings.Contains(text(err), c.want) || !strings.Contains(text(err), "estart the kernel") {
 			t.Errorf("%q and %q: %v", c.engine, c.client, err)
+		}
+	}
+}
+
+// Where both shapes are known, the error names what differs, and tells by it which side is older.
+func TestDifferenceIsNamed(t *testing.T) {
+	here := wire.Here()
+	changed := func(change func(shape map[string]string)) wire.End {
+		shape := maps.Clone(here.Shape)
+		change(shape)
+		return wire.End{ID: "1.other", Version: "abc123", Shape: shape}
+	}
+	for _, c := range []struct {
+		name   string
+		engine wire.End
+		want   []string
+	}{
+		{"a field more here", changed(func(s map[string]string) { delete(s, "rlhf.PPO.KLCoef") }),
+			[]string{"the engine is older than this cell", "only the cell has rlhf.PPO.KLCoef"}},
+		{"a field more there", changed(func(s map[string]string) { s["rlhf.PPO.LoRA"] = "int lora" }),
+			[]string{"this cell is older than the engine", "only the engine has rlhf.PPO.LoRA"}},
+		{"another type", changed(func(s map[string]string) { s["wire.Steps.N"] = "string n" }),
+			[]string{"different at the two: wire.Steps.N (engine string n, cell int n)"}},
+		{"a call and its noun less", changed(func(s map[string]string) {
+			delete(s, "POST /v1/ppo/{name}/snapshot")
+			delete(s, "wire.Name")
+			delete(s, "wire.Name.Name")
+		}), []string{"only the cell has POST /v1/ppo/{name}/snapshot, wire.Name)"}},
+		{"much", changed(func(s map[string]string) { clear(s) }), []string{"and", "more"}},
+		{"not known", wire.End{ID: "1.other", Version: "abc123"}, []string{"cell " + here.ID + ")"}},
+	} {
+		got := text(wire.CheckProtocol(c.engine, here))
+		for _, want := range c.want {
+			if !strings.Contains(got, want) {
+				t.Errorf("%s: got %q, want %q in it", c.name, got, want)
+			}
 		}
 	}
 }

@@ -15,7 +15,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"testing"
 	"time"
 
 	"github.com/go-zeromq/zmq4"
@@ -23,9 +22,18 @@ import (
 	"hhrlhf/kernel/proxy"
 )
 
+// TB is what a client needs of testing.TB, so that programs can be clients too.
+type TB interface {
+	Helper()
+	Cleanup(func())
+	Errorf(format string, args ...any)
+	Fatal(args ...any)
+	Fatalf(format string, args ...any)
+}
+
 // WriteConnection writes a connection file with free ports into dir, named as
 // Jupyter names it, and returns its path.
-func WriteConnection(t testing.TB, dir string) string {
+func WriteConnection(t TB, dir string) string {
 	t.Helper()
 	var ports [5]int
 	for i := range ports {
@@ -68,7 +76,7 @@ const (
 
 // A Client is a front-end attached to one kernel.
 type Client struct {
-	t       testing.TB
+	t       TB
 	Key     proxy.Key
 	Session string
 
@@ -84,7 +92,7 @@ type Client struct {
 }
 
 // Dial attaches to the kernel of a connection file and waits until it is ready.
-func Dial(t testing.TB, connectionFile string) *Client {
+func Dial(t TB, connectionFile string) *Client {
 	t.Helper()
 	conn, err := proxy.ReadConnection(connectionFile)
 	if err != nil {
@@ -266,6 +274,8 @@ type Result struct {
 	Error          map[string]any // content of the error message, nil if none
 	Types          []string       // of the iopub messages, in order
 	Display        []map[string]any
+	Value          map[string]any // data of the execute_result, nil if none
+	Count          any            // its execution_count
 	Took           time.Duration
 }
 
@@ -301,6 +311,12 @@ func (c *Client) Result(id string, limit time.Duration) Result {
 			r.Error = content
 		case "display_data":
 			r.Display = append(r.Display, content)
+		case "execute_result":
+			if r.Value != nil {
+				c.t.Errorf("a second execute_result: %v", content)
+			}
+			r.Value, _ = content["data"].(map[string]any)
+			r.Count = content["execution_count"]
 		}
 	}
 	return r
@@ -347,6 +363,18 @@ func (c *Client) Statuses(parentType string) []string {
 		}
 	}
 	return out
+}
+
+// Welcomed reports whether iopub has welcomed a subscription in time.
+func (c *Client) Welcomed(limit time.Duration) bool {
+	return c.wait(limit, func() bool {
+		for _, m := range c.pub {
+			if m.Header.Type == "iopub_welcome" && field(m, "subscription") == "" {
+				return true
+			}
+		}
+		return false
+	})
 }
 
 // Question waits for an input_request and returns its prompt.

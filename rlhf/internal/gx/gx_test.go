@@ -1,9 +1,12 @@
 package gx_test
 
 import (
+	"encoding/binary"
 	"errors"
+	"hash/crc32"
 	"os"
 	"os/exec"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -94,15 +97,43 @@ func TestRows(t *testing.T) {
 
 const staleEnv = "RLHF_GX_TEST_STALE"
 
-// TestStaleChild opens a backend with XNNPACK switched on again.
+// TestStaleChild opens a backend with the XLA_FLAGS that it was started with, and says
+// what its products come to, to the last bit.
 func TestStaleChild(t *testing.T) {
 	spec := os.Getenv(staleEnv)
 	if spec == "" {
 		t.Skip("only a child process of TestStaleWeights runs this")
 	}
-	if _, err := gx.Open(spec); err != nil {
+	be, err := gx.Open(spec)
+	if err != nil {
 		t.Log("refused: ", err)
+		return
 	}
+	product := gx.NewProgram(be, "product", func(in []*Node) []*Node { return []*Node{Dot(in[0], in[1]).Product()} })
+	sum := crc32.NewIEEE()
+	for _, dims := range gx.StaleProducts {
+		n, k, m := dims[0], dims[1], dims[2]
+		x, err := gx.Flat(be, gx.Ramp(n*k, 1), n, k)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w, err := gx.Flat(be, gx.Ramp(k*m, 1), k, m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := product.Call(x, w)
+		if err != nil {
+			t.Fatal(err)
+		}
+		values, err := gx.Values[float32](out[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, v := range values {
+			binary.Write(sum, binary.LittleEndian, v)
+		}
+	}
+	t.Logf("products %08x", sum.Sum32())
 }
 
 // The defect that Open guards against is real in the plugin at hand, and Open
@@ -116,15 +147,25 @@ func TestStaleWeights(t *testing.T) {
 	if !strings.Contains(os.Getenv("XLA_FLAGS"), "xnnpack") {
 		t.Skip("the plugin has no XNNPACK flag, so there is nothing to switch on")
 	}
-	cmd := exec.Command(os.Args[0], "-test.run=^TestStaleChild$", "-test.v")
-	cmd.Env = append(os.Environ(), staleEnv+"="+spec, "XLA_FLAGS=--xla_cpu_use_xnnpack=true")
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Fatalf("%v\n%s", err, out)
+	child := func(flag string) string {
+		cmd := exec.Command(os.Args[0], "-test.run=^TestStaleChild$", "-test.v")
+		cmd.Env = append(os.Environ(), staleEnv+"="+spec, "XLA_FLAGS=--xla_cpu_use_xnnpack="+flag)
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		return string(out)
 	}
-	if !strings.Contains(string(out), "stale weights") || !strings.Contains(string(out), "XLA_FLAGS=--xla_cpu_use_xnnpack=false") {
-		t.Errorf("with XNNPACK the check passes; it cannot see the defect:\n%s", out)
+	on := child("true")
+	if strings.Contains(on, "stale weights") && strings.Contains(on, "XLA_FLAGS=--xla_cpu_use_xnnpack=false") {
+		return
 	}
+	products := regexp.MustCompile(`products \w+`)
+	with, without := products.FindString(on), products.FindString(child("false"))
+	if with == "" || with != without {
+		t.Fatalf("XNNPACK takes products (%q, without it %q), and the check passes; it cannot see the defect:\n%s", with, without, on)
+	}
+	t.Skip("on this processor XNNPACK takes no product, though it is on: they are the same bits without it; so the defect cannot be had here")
 }
 
 func TestOpenErrors(t *testing.T) {

@@ -11,6 +11,10 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 )
 
+// staleProducts are [n, k] by [k, m]. Which products XNNPACK takes on depends on the
+// processor: the first on one Zen 4, the second on another. Smaller ones it leaves to others.
+var staleProducts = [][3]int{{1792, 512, 128}, {1024, 1024, 128}}
+
 // checkStale multiplies by a matrix whose content changes at one address, as
 // weights do in training, and compares with what the new content gives. A
 // backend that fails would train on some wrong products and never say so.
@@ -18,9 +22,7 @@ func checkStale(be compute.Backend) error {
 	if !be.HasSharedBuffers() {
 		return nil // nothing can change in place
 	}
-	// Which products XNNPACK takes on depends on the processor: the first on one Zen 4,
-	// the second on another. Smaller ones it leaves to others.
-	for _, dims := range [][3]int{{1792, 512, 128}, {1024, 1024, 128}} {
+	for _, dims := range staleProducts {
 		if err := checkProduct(be, dims[0], dims[1], dims[2]); err != nil {
 			return err
 		}
@@ -68,7 +70,8 @@ func checkProduct(be compute.Backend, n, k, m int) error {
 	return nil
 }
 
-// ramp is a fixed sequence in (-scale, scale).
+// ramp is a fixed sequence in (-scale, scale) that float32 cannot hold exactly, so that
+// the order of a sum of products shows in its last bits.
 func ramp(n int, scale float32) []float32 {
 	out := make([]float32, n)
 	for i := range out {
