@@ -7,8 +7,10 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -24,6 +26,9 @@ type order struct {
 	Root   bool   `json:"root"` // the caller is root
 }
 
+// tell is the descriptor on which the helper says why there is no sandbox.
+const tell = 4
+
 // script is where the program lies in its root.
 const script = "/program.py"
 
@@ -34,7 +39,7 @@ func init() {
 	// Much of what follows belongs to a thread. init has the main one, and keeps it.
 	runtime.LockOSThread()
 	err := become()
-	fmt.Fprint(os.NewFile(4, "tell"), err)
+	fmt.Fprint(os.NewFile(tell, "tell"), err)
 	os.Exit(1)
 }
 
@@ -60,11 +65,53 @@ func become() error {
 		return err
 	}
 	_ = unix.Sethostname([]byte("sandbox"))
+	image, err := newImage(o.Python.Binary, "-I", "-S", "-B", "-X", "utf8", script)
+	if err != nil {
+		return err
+	}
 	if err := giveUp(o); err != nil {
 		return err
 	}
-	argv := []string{o.Python.Binary, "-I", "-S", "-B", "-X", "utf8", script}
-	return fmt.Errorf("starting %s: %w", o.Python.Binary, syscall.Exec(o.Python.Binary, argv, nil))
+	debug.SetGCPercent(-1)
+	image.fail(image.exec(uint64(o.Limits.Memory)))
+	return nil // not reached
+}
+
+// image is a program ready to be executed, with all the memory that it takes to do so.
+type image struct {
+	binary    *byte
+	argv, env []*byte // each ends with nil
+	said      []byte  // the failure's text but for its last words, for which there is room
+}
+
+func newImage(binary string, args ...string) (*image, error) {
+	argv, err := syscall.SlicePtrFromStrings(append([]string{binary}, args...))
+	if err != nil {
+		return nil, fmt.Errorf("%q %q: %w", binary, args, err)
+	}
+	said := append(make([]byte, 0, len(binary)+200), "starting "+binary+": "...)
+	return &image{binary: argv[0], argv: argv, env: []*byte{nil}, said: said}, nil
+}
+
+// exec limits this process to memory bytes of addresses and becomes the image. It
+// returns only what kept it from that.
+//
+// Go has taken more addresses than such a limit allows, so that its heap can't grow from here on: an allocation
+// that needed another page would end the process, and this would look like the end of the program that was to run.
+// Hence nothing allocates between the two calls, as [syscall.Exec] would.
+func (i *image) exec(memory uint64) unix.Errno {
+	limit := unix.Rlimit{Cur: memory, Max: memory}
+	if _, _, e := unix.RawSyscall6(unix.SYS_PRLIMIT64, 0, unix.RLIMIT_AS, uintptr(unsafe.Pointer(&limit)), 0, 0, 0); e != 0 {
+		return e
+	}
+	_, _, e := unix.RawSyscall(unix.SYS_EXECVE, uintptr(unsafe.Pointer(i.binary)), uintptr(unsafe.Pointer(&i.argv[0])), uintptr(unsafe.Pointer(&i.env[0])))
+	return e
+}
+
+// fail tells what kept the image from being executed, and ends the process, under the same limit.
+func (i *image) fail(e unix.Errno) {
+	_, _ = unix.Write(tell, append(i.said, e.Error()...)) // the words of an Errno are constants
+	unix.Exit(1)
 }
 
 // enterRoot makes a read-only tmpfs with the interpreter's files the root of this
@@ -185,7 +232,6 @@ func giveUp(o order) error {
 		{"RLIMIT_MSGQUEUE", unix.RLIMIT_MSGQUEUE, 0},
 		{"RLIMIT_CPU", unix.RLIMIT_CPU, seconds},
 		{"RLIMIT_NPROC", unix.RLIMIT_NPROC, uint64(o.Limits.Processes)},
-		{"RLIMIT_AS", unix.RLIMIT_AS, uint64(o.Limits.Memory)}, // last: Go's own address space is larger
 	} {
 		if err := unix.Setrlimit(r.which, &unix.Rlimit{Cur: r.value, Max: r.value}); err != nil {
 			return fmt.Errorf("%s = %d: %w", r.what, r.value, err)
