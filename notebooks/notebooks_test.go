@@ -102,6 +102,8 @@ func TestExecute(t *testing.T) {
 	if testing.Short() {
 		t.Skip("executing notebooks takes minutes; -short is set")
 	}
+	// At the tiny size most of the time is compilation, and most of that is XLA's optimizer.
+	t.Setenv("XLA_FLAGS", strings.TrimSpace(os.Getenv("XLA_FLAGS")+" --xla_backend_optimization_level=0"))
 	in, err := setup.Ensure(t.Context(), setup.Options{Progress: os.Stderr})
 	if err != nil {
 		t.Fatal(err)
