@@ -48,7 +48,7 @@ func NewEvaluator(be compute.Backend, s Shape) *Evaluator {
 		sum, count := NewNet(s, in[3:]).rowLosses(in[:3], true)
 		return []*Node{sum, count}
 	})
-	e.score = gx.NewProgram(be, "lm score", func(in []*Node) []*Node { return scoreGraph(NewNet(s, in[4:]), in[:4]) })
+	e.score = gx.NewProgram(be, "lm score", func(in []*Node) []*Node { return scoreGraph(NewNet(s, in[5:]), in[:5]) })
 	return e
 }
 

@@ -8,3 +8,12 @@ var (
 	OpAttend   = (&Net{}).attend
 	ProbeGraph = probeGraph
 )
+
+// RowsOf returns which pairs share each row of a scoring pass.
+func (e *Evaluator) RowsOf(pairs []Pair) (shared [][]int, err error) {
+	rows, err := e.scoreRows(pairs)
+	for _, r := range rows {
+		shared = append(shared, r.pairs)
+	}
+	return shared, err
+}

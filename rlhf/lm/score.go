@@ -40,18 +40,18 @@ func Score(be compute.Backend, s Shape, weights []*tensors.Tensor, pairs []Pair)
 // that is too long for the decoder loses its beginning.
 //
 // Pairs of similar length share a forward pass: rows are as wide as a power of two. Pairs of
-// one context whose targets are single tokens, such as the letters of a question's choices,
-// share a row.
+// one context, such as the choices of a question behind its examples, share a row: the
+// context is read once, and each target sees it and itself ([BranchBias]).
 func (e *Evaluator) Score(weights []*tensors.Tensor, pairs []Pair) ([]Continuation, error) {
 	type size struct{ width, targets int } // of a pass
 	var sizes []size
-	groups := map[size][]scoreRow{}
+	groups := map[size][]*scoreRow{}
 	rows, err := e.scoreRows(pairs)
 	if err != nil {
 		return nil, err
 	}
 	for _, r := range rows {
-		s := size{min(power(min(len(r.seq), e.shape.Context), 32, 2), e.shape.Context), min(power(len(r.target), 4, 4), e.shape.Context)}
+		s := size{min(power(r.width, 32, 2), e.shape.Context), power(r.predicted, 4, 4)}
 		if groups[s] == nil {
 			sizes = append(sizes, s)
 		}
@@ -69,67 +69,88 @@ func (e *Evaluator) Score(weights []*tensors.Tensor, pairs []Pair) ([]Continuati
 	return out, nil
 }
 
-// A scoreRow is one row of a forward pass: the tokens that are read, the targets, and the
-// pairs that these are of, one of all targets or several of one each.
+// A scoreRow is one row of a forward pass: a context and the targets that follow it.
 type scoreRow struct {
-	seq    []int32
-	target []int32
-	pairs  []int
+	context   []int32
+	targets   [][]int32
+	pairs     []int // whose targets they are
+	width     int   // tokens that are read: nothing is predicted from a target's last
+	predicted int   // tokens of all targets
 }
 
-// scoreRows lays pairs out as rows.
-func (e *Evaluator) scoreRows(pairs []Pair) ([]scoreRow, error) {
-	var rows []scoreRow
-	shared := map[string]int{} // the row of single tokens behind a context
+// add lets one more target follow the context.
+func (r *scoreRow) add(target []int32, pair int) {
+	r.targets, r.pairs = append(r.targets, target), append(r.pairs, pair)
+	r.width, r.predicted = r.width+len(target)-1, r.predicted+len(target)
+}
+
+// scoreRows lays pairs out as rows. A target joins another's row if that makes the row no
+// longer, or if it is shorter than their context, beyond which sharing saves less than a
+// long row costs in attention, and half a pass holds the row, so that a pass takes
+// little more memory than one of the pairs alone.
+func (e *Evaluator) scoreRows(pairs []Pair) ([]*scoreRow, error) {
+	var rows []*scoreRow
+	open := map[string]*scoreRow{}
 	for i, p := range pairs {
 		if len(p.Context) == 0 || len(p.Target) == 0 || len(p.Target) > e.shape.Context {
 			return nil, fmt.Errorf("lm: pair %d has %d tokens of context and %d of target, want at least 1 and 1 to %d",
 				i, len(p.Context), len(p.Target), e.shape.Context)
 		}
-		if len(p.Target) == 1 {
-			key := fmt.Sprint(p.Context)
-			if at, ok := shared[key]; ok && len(rows[at].target) < e.shape.Context {
-				rows[at].target, rows[at].pairs = append(rows[at].target, p.Target[0]), append(rows[at].pairs, i)
-				continue
-			}
-			shared[key] = len(rows)
+		context := p.Context[max(0, len(p.Context)+len(p.Target)-1-e.shape.Context):]
+		key := fmt.Sprint(context)
+		r, shared := open[key]
+		more := len(p.Target) - 1
+		if !shared || more > 0 && (more >= len(context) || r.width+more > min(e.shape.Context, PassTokens/2)) {
+			r = &scoreRow{context: context, width: len(context)}
+			rows, open[key] = append(rows, r), r
 		}
-		// Nothing is predicted from the last target.
-		rows = append(rows, scoreRow{slices.Concat(p.Context, p.Target[:len(p.Target)-1]), slices.Clone(p.Target), []int{i}})
+		r.add(p.Target, i)
 	}
 	return rows, nil
 }
 
-// scorePass scores rows in one forward pass of batch rows.
-func (e *Evaluator) scorePass(weights []*tensors.Tensor, rows []scoreRow, batch, width, targets int, out []Continuation) error {
-	ids, want := make([][]int32, batch), make([][]int32, batch)
-	slots := make([][]int32, batch) // where each target token is predicted, counted over the whole batch
-	for b, r := range rows {
-		ids[b] = r.seq[max(0, len(r.seq)-width):]
-		want[b] = r.target
-		for j := range r.target {
-			at := len(ids[b]) - 1 // of single tokens behind one context
-			if len(r.pairs) == 1 {
-				at += j + 1 - len(r.target)
+// lay is the row's tokens with their segments and positions, and the targets' tokens with
+// the slots that predict them, of which the row's first is number first.
+func (r *scoreRow) lay(first int) (tokens, segments, positions, want, from []int32) {
+	put := func(id, segment, position int32) {
+		tokens, segments, positions = append(tokens, id), append(segments, segment), append(positions, position)
+	}
+	for i, id := range r.context {
+		put(id, 1, int32(i))
+	}
+	for b, target := range r.targets {
+		at := first + len(r.context) - 1
+		for j, id := range target {
+			want, from = append(want, id), append(from, int32(at))
+			if j+1 < len(target) {
+				at = first + len(tokens)
+				put(id, int32(b+2), int32(len(r.context)+j))
 			}
-			slots[b] = append(slots[b], int32(b*width+at))
 		}
 	}
-	tokens, segments, err := LayOut(e.be, ids, width, 0, false)
+	return tokens, segments, positions, want, from
+}
+
+// scorePass scores rows in one forward pass of batch rows.
+func (e *Evaluator) scorePass(weights []*tensors.Tensor, rows []*scoreRow, batch, width, targets int, out []Continuation) error {
+	read := Rows{Width: width, Tokens: make([][]int32, batch), Segments: make([][]int32, batch), Positions: make([][]int32, batch)}
+	want, from := make([][]int32, batch), make([][]int32, batch)
+	for b, r := range rows {
+		read.Tokens[b], read.Segments[b], read.Positions[b], want[b], from[b] = r.lay(b * width)
+	}
+	in, err := upload(e.be, read)
 	if err != nil {
 		return err
 	}
-	defer gx.Free(tokens, segments)
-	wanted, err := gx.Rows(e.be, want, targets, 0, false)
-	if err != nil {
-		return err
+	defer func() { gx.Free(in...) }()
+	for _, m := range [][][]int32{want, from} {
+		t, err := gx.Rows(e.be, m, targets, 0, false)
+		if err != nil {
+			return err
+		}
+		in = append(in, t)
 	}
-	from, err := gx.Rows(e.be, slots, targets, 0, false)
-	if err != nil {
-		return err
-	}
-	defer gx.Free(wanted, from)
-	res, err := e.score.Call(append([]any{tokens, segments, wanted, from}, gx.Keep(weights)...)...)
+	res, err := e.score.Call(append(gx.Keep(in), gx.Keep(weights)...)...)
 	if err != nil {
 		return err
 	}
@@ -143,24 +164,28 @@ func (e *Evaluator) scorePass(weights []*tensors.Tensor, rows []scoreRow, batch,
 		return err
 	}
 	for b, r := range rows {
-		for j := range r.target {
-			c := &out[r.pairs[j*len(r.pairs)/len(r.target)]]
-			c.Tokens++
-			c.LogProb += float64(logp[b][j])
-			if best[b][j] > 0 {
-				c.Right++
+		at := 0
+		for i, target := range r.targets {
+			c := &out[r.pairs[i]]
+			c.Tokens = len(target)
+			for range target {
+				c.LogProb += float64(logp[b][at])
+				if best[b][at] > 0 {
+					c.Right++
+				}
+				at++
 			}
 		}
 	}
 	return nil
 }
 
-// scoreGraph takes tokens and segments [B, T], and targets and the slots that
-// predict them [B, R]; it returns, [B, R] each, the targets' log-probabilities, and 1
-// where the target has the largest logit, else 0.
+// scoreGraph takes tokens, segments and positions [B, T], and targets and the slots
+// that predict them [B, R]; it returns, [B, R] each, the targets' log-probabilities, and
+// 1 where the target has the largest logit, else 0.
 func scoreGraph(n *Net, in []*Node) []*Node {
-	tokens, segments, targets, slots := in[0], in[1], in[2], in[3]
-	h := n.Hidden(tokens, Positions(segments), CausalBias(segments))
+	tokens, segments, positions, targets, slots := in[0], in[1], in[2], in[3], in[4]
+	h := n.Hidden(tokens, positions, BranchBias(segments))
 	d := h.Shape().Dimensions
 	h = Gather(Reshape(h, d[0]*d[1], d[2]), ExpandDims(slots, -1)) // [B, R, D]
 	return n.inPieces(h, targets, func(h, targets *Node) []*Node {

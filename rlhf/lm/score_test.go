@@ -2,6 +2,7 @@ package lm_test
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -70,34 +71,53 @@ func TestScore(t *testing.T) {
 	}
 }
 
-// Single tokens behind one context share a row, and have what each has alone; other pairs of
-// the same context do not join them.
+// Pairs of one context share a row, and have what each has alone, in every architecture.
 func TestScoreShares(t *testing.T) {
 	be := gx.TestBackend(t)
-	s := lm.Shape{Vocab: 50, Width: 8, Layers: 1, Heads: 2, Context: 16}
-	weights, err := lm.Init(be, s.Weights(), stream("init", 0))
-	if err != nil {
-		t.Fatal(err)
+	one, other, long := []int32{1, 2, 3, 4}, []int32{4, 3, 2, 1}, slices.Repeat([]int32{7, 8}, 20)
+	pairs := []lm.Pair{
+		{one, []int32{5}}, {other, []int32{5, 6, 7}}, {one, []int32{5, 6, 7}}, {one, []int32{5, 6, 8}}, {one, []int32{6}},
+		{other, []int32{5}}, {one, []int32{5}}, // seen before
+		{one, []int32{9, 8, 7, 6, 5}},                                 // longer than its context
+		{long, []int32{4}}, {long, []int32{9}}, {long, []int32{4, 5}}, // one context, cut twice at one place and once at another
 	}
-	defer gx.Free(weights...)
-	one, other := []int32{1, 2, 3}, []int32{3, 2, 1}
-	pairs := []lm.Pair{{one, []int32{4}}, {other, []int32{5}}, {one, []int32{5, 6, 7}}, {one, []int32{5}}, {one, []int32{6}}, {other, []int32{4}},
-		{one, []int32{4}}, {make([]int32, 40), []int32{4}}, {make([]int32, 40), []int32{9}}}
-	together, err := lm.Score(be, s, weights, pairs)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i, p := range pairs {
-		alone, err := lm.Score(be, s, weights, []lm.Pair{p})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if math.Abs(together[i].LogProb-alone[0].LogProb) > 1e-5 || together[i].Tokens != alone[0].Tokens || together[i].Right != alone[0].Right {
-			t.Errorf("pair %d: %+v in company, %+v alone", i, together[i], alone[0])
-		}
-	}
-	if math.Abs(together[0].LogProb-together[1].LogProb) < 1e-4 || together[0] != together[6] {
-		t.Errorf("contexts are confused: %+v", together)
+	for i, f := range families {
+		t.Run(f.name, func(t *testing.T) {
+			s := f.shape
+			s.Context = 12
+			weights, err := lm.Init(be, s.Weights(), stream("init", i))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer gx.Free(weights...)
+			e := lm.NewEvaluator(be, s)
+			rows, err := e.RowsOf(pairs)
+			if want := [][]int{{0, 2, 3, 4, 6}, {1, 5}, {7}, {8, 9}, {10}}; err != nil || !slices.EqualFunc(rows, want, slices.Equal) {
+				t.Errorf("rows of the pairs %v, want %v (%v)", rows, want, err)
+			}
+			score := func(pairs ...lm.Pair) []lm.Continuation {
+				out, err := e.Score(weights, pairs)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return out
+			}
+			together := score(pairs...)
+			for i, p := range pairs {
+				alone := score(p)[0]
+				if math.Abs(together[i].LogProb-alone.LogProb) > 1e-5 || together[i].Tokens != alone.Tokens || together[i].Right != alone.Right {
+					t.Errorf("pair %d: %+v in company, %+v alone", i, together[i], alone)
+				}
+			}
+			if math.Abs(together[0].LogProb-together[5].LogProb) < 1e-4 || together[0] != together[6] {
+				t.Errorf("contexts are confused: %+v", together)
+			}
+			// The usual mistakes: a target that sees the one before it in the row, or stands behind it.
+			seen := score(lm.Pair{Context: append(slices.Clone(one), 5, 6), Target: []int32{5, 6, 8}})[0]
+			if math.Abs(seen.LogProb-together[3].LogProb) < 1e-4 {
+				t.Errorf("behind another target %v, alone %v: the bound sees nothing", seen.LogProb, together[3].LogProb)
+			}
+		})
 	}
 }
 

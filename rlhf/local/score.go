@@ -79,8 +79,11 @@ func (m *Model) Predict(passages iter.Seq2[Passage, error], window int) iter.Seq
 				yield(Prediction{}, err)
 				return
 			}
+			if len(group) == 0 || p.Context != group[len(group)-1].Context { // a shared context is read once
+				size += len(p.Context)
+			}
 			group = append(group, p)
-			if size += len(p.Context) + len(p.Text); size >= 4*callTokens || len(group) == 256 {
+			if size += len(p.Text); size >= 4*callTokens || len(group) == 256 {
 				if size = 0; !flush() {
 					return
 				}
@@ -126,16 +129,20 @@ func (m *Model) predict(group []Passage, window int) ([]Prediction, error) {
 		return nil, err
 	}
 	evaluator := m.lab.askPrograms(m.Shape).evaluator
-	// By length, so that few rows are padded.
-	slices.SortStableFunc(pieces, func(a, b piece) int { return cmp.Compare(len(b.ids), len(a.ids)) })
+	// By the length of the context, so that few rows are padded and those of one context stay together.
+	slices.SortStableFunc(pieces, func(a, b piece) int { return cmp.Compare(b.first, a.first) })
 	for len(pieces) > 0 {
 		if err := m.lab.ctx.Err(); err != nil {
 			return nil, fmt.Errorf("local: scoring with %s: %w", m.Name, err)
 		}
 		var pairs []lm.Pair
-		for tokens := 0; len(pairs) < len(pieces) && tokens < callTokens; tokens += len(pieces[len(pairs)-1].ids) {
+		for tokens := 0; len(pairs) < len(pieces) && tokens < callTokens; {
 			p := pieces[len(pairs)]
-			pairs = append(pairs, lm.Pair{Context: p.ids[:p.first], Target: p.ids[p.first:]})
+			pair := lm.Pair{Context: p.ids[:p.first], Target: p.ids[p.first:]}
+			if tokens += len(pair.Target); len(pairs) == 0 || !slices.Equal(pair.Context, pairs[len(pairs)-1].Context) {
+				tokens += len(pair.Context)
+			}
+			pairs = append(pairs, pair)
 		}
 		scores, err := evaluator.Score(weights, pairs)
 		if err != nil {
