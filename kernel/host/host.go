@@ -33,6 +33,7 @@ type Engine struct {
 	Socket string // "": engine.sock in the data folder
 	Runs   string // folder of the runs. "": runs in the data folder
 	Own    local.Own
+	Keep   int64  // bytes of models that may stay loaded unused, see [local.Options]
 	Build  string // in replies and errors. "": the module's version
 }
 
@@ -44,7 +45,7 @@ func Serve(ctx context.Context, d setup.Dirs, e Engine) error {
 	if e.Name = cmp.Or(e.Name, socket.Notebook(), "engine"); strings.ContainsAny(e.Name, "/ \t\n") {
 		return fmt.Errorf("engine: name %q, want one word without a slash", e.Name)
 	}
-	lab, err := Open(ctx, d, e.Runs, e.Own)
+	lab, err := Open(ctx, d, e)
 	if err != nil {
 		return err
 	}
@@ -60,15 +61,16 @@ func Serve(ctx context.Context, d setup.Dirs, e Engine) error {
 // Sockets is the folder of the socket of an engine that no kernel started.
 func Sockets(d setup.Dirs) string { return filepath.Join(d.Data, "engine") }
 
-// Open opens the lab of the runs in a folder. The environment must be as [Ready] makes
+// Open opens the lab that an engine would serve. The environment must be as [Ready] makes
 // it; that sets GOMLX_BACKEND, too.
-func Open(ctx context.Context, d setup.Dirs, runs string, own local.Own) (*local.Lab, error) {
+func Open(ctx context.Context, d setup.Dirs, e Engine) (*local.Lab, error) {
 	return local.Open(local.Options{
-		Dir:      Runs(d, runs),
+		Dir:      Runs(d, e.Runs),
 		Backend:  os.Getenv("GOMLX_BACKEND"),
 		Datasets: func(name string) (string, error) { return dataset(ctx, d, name) },
 		Models:   func(name string) (string, error) { return setup.Models(d, os.Stderr).Path(ctx, name) },
-		Own:      own,
+		Own:      e.Own,
+		Keep:     e.Keep,
 	})
 }
 

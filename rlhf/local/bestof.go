@@ -138,6 +138,7 @@ func (l *Lab) visitor(name string) (*voice, error) {
 	v, ok := l.loaded[key].(visitor)
 	l.mu.Unlock()
 	if ok {
+		l.used(key)
 		return v.voice, nil
 	}
 	var weights []*tensors.Tensor

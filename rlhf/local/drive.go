@@ -101,6 +101,7 @@ func (b *base) with(what string, f func(r *loadedRun) error) error {
 		return err
 	}
 	defer release()
+	b.lab.makeRoom(b.name)
 	r, err := b.loaded(func(string) {})
 	if err != nil {
 		return err
@@ -113,6 +114,7 @@ func (b *base) loaded(say func(string)) (*loadedRun, error) {
 	r, ok := b.lab.host.loaded[b.name].(*loadedRun)
 	b.lab.mu.Unlock()
 	if ok {
+		b.lab.used(b.name)
 		return r, nil
 	}
 	r, err := b.load(b.lab, b.name, say)
@@ -142,6 +144,7 @@ func (b *base) steps(count func(done int) int) iter.Seq2[rlhf.Event, error] {
 			return
 		}
 		defer release()
+		b.lab.makeRoom(b.name)
 		alive := true // whether the consumer still listens
 		r, err := b.loaded(func(msg string) {
 			if alive {

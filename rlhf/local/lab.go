@@ -44,6 +44,10 @@ type Options struct {
 	Models func(name string) (path string, err error)
 	// Own are algorithms beside the library's.
 	Own Own
+	// Keep is how many bytes of models may stay loaded that nobody uses; those used longest ago
+	// are put away and loaded again when they are needed. 0 is half of what is free
+	// when the lab opens, or DefaultKeep where that is not known; negative keeps none.
+	Keep int64
 }
 
 // Open opens the lab. It starts the backend, which it keeps until the process ends.
@@ -56,7 +60,8 @@ func Open(o Options) (*Lab, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &host{opt: o, store: store, be: be, device: make(chan struct{}, 1), started: time.Now(), loaded: map[string]closer{}, programs: map[programsKey]*pm.Programs{}, policies: map[ppo.Key]*ppo.Programs{}, asking: map[lm.Shape]*askPrograms{}}
+	h := &host{opt: o, store: store, be: be, device: make(chan struct{}, 1), started: time.Now(), kept: o.keep(),
+		loaded: map[string]closer{}, programs: map[programsKey]*pm.Programs{}, policies: map[ppo.Key]*ppo.Programs{}, asking: map[lm.Shape]*askPrograms{}}
 	return &Lab{host: h, ctx: context.Background()}, nil
 }
 
@@ -76,13 +81,14 @@ type host struct {
 	be      compute.Backend
 	device  chan struct{} // holds one token while a call uses the device
 	started time.Time
+	kept    int64 // bytes of models that may stay loaded
 
 	mu     sync.Mutex
 	busy   string
 	job    *rlhf.Job         // that has the device
 	line   []*rlhf.Job       // those that wait for it
 	loaded map[string]closer // by run, or checkpoint; touched only under the device token
-	models []rlhf.Loaded     // what is in loaded, for Status
+	models []rlhf.Loaded     // what is in loaded, for Status; the one used last at the end
 
 	watch watch.Hub
 

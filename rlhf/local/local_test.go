@@ -23,23 +23,24 @@ import (
 // open opens a lab on the backend of the tests.
 func open(t testing.TB, dir string) *local.Lab {
 	t.Helper()
-	return openOwn(t, dir, local.Own{})
+	return openWith(t, local.Options{Dir: dir})
 }
 
-// openOwn is open with algorithms beside the library's.
-func openOwn(t testing.TB, dir string, own local.Own) *local.Lab {
+// openWith is open with more options.
+func openWith(t testing.TB, o local.Options) *local.Lab {
 	t.Helper()
 	gx.TestBackend(t) // installs the plugin where it is missing
-	spec, err := gx.TestSpec()
-	if err != nil {
+	var err error
+	if o.Backend, err = gx.TestSpec(); err != nil {
 		t.Fatal(err)
 	}
-	l, err := local.Open(local.Options{Dir: dir, Backend: spec, Own: own, Models: func(name string) (string, error) {
+	o.Models = func(name string) (string, error) {
 		if name == "stories" {
 			return rltest.Data(t, "model/stories260K.bin"), nil
 		}
 		return "", nil
-	}})
+	}
+	l, err := local.Open(o)
 	if err != nil {
 		t.Fatal(err)
 	}

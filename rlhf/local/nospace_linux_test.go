@@ -9,6 +9,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"hhrlhf/rlhf"
+	"hhrlhf/rlhf/local"
 	"hhrlhf/rlhf/run"
 )
 
@@ -27,14 +29,23 @@ func TestDiskFull(t *testing.T) {
 	}
 	train(t, a, 6)
 
-	r, err := open(t, small).LM("lm", lmConfig)
+	l := openWith(t, local.Options{Dir: small, Keep: -1})
+	r, err := l.LM("lm", lmConfig)
 	if err != nil {
 		t.Fatal(err)
 	}
+	other, err := l.LM("other", lmConfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	train(t, other, 1)
 	train(t, r, 2)
 	free := fillDisk(t, small)
 	var last error
 	for range 2 { // again, as a user would try
+		if _, err := other.LogP([]rlhf.Transcript{{Prompt: "a", Response: "b"}}); err != nil { // for which idle runs are put away
+			t.Fatal(err)
+		}
 		last = nil
 		for _, err := range r.Steps(1) {
 			last = err

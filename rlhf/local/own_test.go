@@ -51,14 +51,14 @@ func TestOwn(t *testing.T) {
 	}
 	var l *local.Lab
 	for i, parts := range [][]int{{6}, {2, 4}} {
-		l = openOwn(t, dirs[i], mine)
+		l = openWith(t, local.Options{Dir: dirs[i], Own: mine})
 		for _, make := range kinds {
 			for k, n := range parts {
 				if k > 0 { // another process, as far as the run can tell
 					if err := l.Close(); err != nil {
 						t.Fatal(err)
 					}
-					l = openOwn(t, dirs[i], mine)
+					l = openWith(t, local.Options{Dir: dirs[i], Own: mine})
 				}
 				r, err := make(l)
 				if err != nil {
@@ -93,7 +93,7 @@ func TestOwn(t *testing.T) {
 }
 
 func ownErrors(t *testing.T, dir string) {
-	knows := openOwn(t, dir, mine)
+	knows := openWith(t, local.Options{Dir: dir, Own: mine})
 	c := ownPPO()
 	c.Algorithm = "centered"
 	_, err := knows.PPO("new", c)

@@ -2,7 +2,6 @@ package local
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/gomlx/gomlx/core/tensors"
 
@@ -88,8 +87,8 @@ func (l *Lab) planPPO(cfg rlhf.PPO, policy lm.Shape) (memory.Plan, error) {
 // announce says what a run will hold, and refuses what cannot fit. What a device of its
 // own has free is not known; there it only says.
 func (l *Lab) announce(name string, plan memory.Plan, say func(string)) error {
-	free, known := memory.Free("/")
-	if !known || !strings.Contains(l.opt.Backend, "cpu") && l.opt.Backend != "go" {
+	free, known := l.opt.free()
+	if !known {
 		say("memory: about " + memory.Text(plan.Peak()) + " at most")
 		return nil
 	}

@@ -30,7 +30,9 @@ folder that is yours alone (mode 0700); no TCP port is opened:
   laptop$  ssh -N -L ~/rlhf/gpu.sock:rlhf/engine.sock gpu &
   laptop$  rlhf lab -engine ~/rlhf/gpu.sock
 
-rlhf ps shows what it does, rlhf stop ends it at the next step boundary.
+rlhf ps shows what it does, rlhf stop ends it at the next step boundary. Runs that
+nobody uses stay loaded up to -keep gigabytes; beyond that the ones used longest ago
+are put away, and are loaded again, bit for bit, when somebody uses them.
 
 GOMLX_BACKEND chooses the backend as in every GoMLX program. HHRLHF_DATA names a
 folder of data sets: a run with Data "hh-rlhf" reads $HHRLHF_DATA/hh-rlhf.`,
@@ -39,20 +41,17 @@ folder of data sets: a run with Data "hh-rlhf" reads $HHRLHF_DATA/hh-rlhf.`,
 			name := fs.String("name", "", "what people call it, for rlhf ps and lab.At (default: the notebook's name, else engine)")
 			runs := fs.String("runs", os.Getenv(headless.RunsEnv), "`folder` of the runs (default: $"+headless.RunsEnv+", else runs in the data folder)")
 			repo := fs.String("repo", "", "`folder` of the module, the one around the working folder by default")
+			keep := fs.Float64("keep", 0, "`gigabytes` of models that may stay loaded unused, negative for none (default: half of the free memory; 4 on a device that does not tell)")
 			return func(ctx context.Context, _ []string) error {
 				d, err := setup.FindDirs(*repo)
 				if err != nil {
 					return err
 				}
-				return runEngine(ctx, d, *name, *socket, *runs)
+				if err := host.Ready(d); err != nil {
+					return err
+				}
+				return host.Serve(ctx, d, host.Engine{Name: *name, Socket: *socket, Runs: *runs, Keep: int64(*keep * 1e9)})
 			}
 		},
 	}
-}
-
-func runEngine(ctx context.Context, d setup.Dirs, name, path, runs string) error {
-	if err := host.Ready(d); err != nil {
-		return err
-	}
-	return host.Serve(ctx, d, host.Engine{Name: name, Socket: path, Runs: runs})
 }

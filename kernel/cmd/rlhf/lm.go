@@ -87,7 +87,7 @@ func terminal() shell {
 		if err := host.Ready(d); err != nil {
 			return nil, err
 		}
-		return host.Open(ctx, d, runs, local.Own{})
+		return host.Open(ctx, d, host.Engine{Runs: runs})
 	}
 	return shell{in: os.Stdin, out: visible(os.Stdout), err: visible(os.Stderr), lab: lab, openPM: opensPM(lab), openPPO: opensPPO(lab),
 		open: func(ctx context.Context, runs, name string) (languageModel, error) {
