@@ -1,10 +1,12 @@
 package local
 
 import (
+	"runtime/debug"
 	"slices"
 	"strings"
 
 	"hhrlhf/rlhf"
+	"hhrlhf/rlhf/internal/gx"
 	"hhrlhf/rlhf/memory"
 )
 
@@ -50,17 +52,27 @@ func (l *Lab) makeRoom(name string) {
 	for _, m := range others {
 		held += m.Bytes
 	}
-	for _, m := range others {
-		free, known := l.opt.free()
-		if held <= l.kept && (!known || needs <= free) {
-			return
-		}
+	for i := 0; (held > l.kept || l.opt.short(needs)) && i < len(others); i++ {
+		m := others[i]
 		if r, ok := l.loaded[m.Name].(*loadedRun); ok && (len(r.pending) > 0 || r.saved != r.done()) {
 			continue
 		}
 		l.unload(m.Name)
 		held -= m.Bytes
 	}
+}
+
+// short is whether so much memory is not to be had, even after giving back what Go and the
+// C library keep of memory that nothing uses.
+func (o Options) short(needs int64) bool {
+	for range 2 {
+		if free, known := o.free(); !known || needs <= free {
+			return false
+		}
+		debug.FreeOSMemory()
+		gx.Trim()
+	}
+	return true
 }
 
 // used notes that a loaded run or model is used: the last of models has been used last.

@@ -1,11 +1,15 @@
 package local_test
 
 import (
+	"errors"
+	"path/filepath"
 	"slices"
 	"testing"
 
 	"hhrlhf/rlhf"
 	"hhrlhf/rlhf/local"
+	"hhrlhf/rlhf/memory"
+	"hhrlhf/rlhf/run"
 )
 
 // loadedNow are the runs in memory, the one used last at the end.
@@ -108,4 +112,45 @@ func TestTheOldestGoes(t *testing.T) {
 			t.Fatalf("after %s: loaded %v, want %v", c.use, loadedNow(t, l), c.want)
 		}
 	}
+}
+
+// A run that needs more than is free has the others put away before it is refused.
+func TestRoomForALargeRun(t *testing.T) {
+	dir := t.TempDir()
+	l := open(t, dir)
+	m, err := l.LM("lm", lmConfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	train(t, m, 1)
+	p, err := l.PM("pm", pmConfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	train(t, p, 1)
+	cfg := ppoConfig()
+	r, err := l.PPO("ppo", cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := loadedNow(t, l); !slices.Equal(got, []string{"lm", "pm"}) {
+		t.Fatalf("loaded %v", got)
+	}
+	path := filepath.Join(dir, "ppo", "facts.json")
+	var facts map[string]any
+	there, err := run.ReadJSON(path, &facts)
+	if !there || err != nil {
+		t.Fatal(there, err)
+	}
+	facts["memory"].([]any)[0].(map[string]any)["bytes"] = 1 << 60
+	if err := run.WriteJSON(path, facts); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Rollout(); !errors.Is(err, memory.ErrTooLarge) {
+		t.Errorf("error %v", err)
+	}
+	if got := loadedNow(t, l); len(got) > 0 {
+		t.Errorf("refused with %v in memory", got)
+	}
+	train(t, m, 1)
 }
