@@ -58,7 +58,12 @@ func Write(st *study.Study, runs []rlhf.RunInfo) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	c := contents{Plan: st.Plan, When: time.Now().UTC().Format("2 January 2006"), Counts: map[study.Verdict]int{}, Runs: len(runs)}
+	all := filepath.Join(st.Dir(), "runs.json")
+	recorded, err := record(all, runs)
+	if err != nil {
+		return "", err
+	}
+	c := contents{Plan: st.Plan, When: time.Now().UTC().Format("2 January 2006"), Counts: map[study.Verdict]int{}, Runs: len(recorded)}
 	for _, s := range study.Sections {
 		p := part{Section: s}
 		p.Claims, err = s.Claims(measured)
@@ -83,11 +88,11 @@ func Write(st *study.Study, runs []rlhf.RunInfo) (string, error) {
 	}
 	path := filepath.Join(st.Dir(), "index.html")
 	claims, err1 := json.MarshalIndent(c.Claims, "", " ")
-	models, err2 := json.MarshalIndent(manifests(runs), "", " ")
+	models, err2 := json.MarshalIndent(recorded, "", " ")
 	return path, errors.Join(err1, err2,
 		run.WriteFile(path, b.Bytes()),
 		run.WriteFile(filepath.Join(st.Dir(), "claims.json"), append(claims, '\n')),
-		run.WriteFile(filepath.Join(st.Dir(), "runs.json"), append(models, '\n')),
+		run.WriteFile(all, append(models, '\n')),
 		run.WriteFile(filepath.Join(st.Dir(), "REPORT.md"), []byte(Table(c.Claims))))
 }
 
@@ -104,7 +109,12 @@ type manifest struct {
 	Data    []rlhf.DataInfo `json:"data"`
 }
 
-func manifests(runs []rlhf.RunInfo) (out []manifest) {
+// record adds runs to those that the file names. What is measured stays when the runs that
+// it was measured on are gone, and so does what they were.
+func record(path string, runs []rlhf.RunInfo) (all []manifest, err error) {
+	if _, err := run.ReadJSON(path, &all); err != nil {
+		return nil, fmt.Errorf("report: %w", err)
+	}
 	for _, r := range runs {
 		m := manifest{r.Name, r.Kind, r.Step, r.Planned, r.Params, r.Backend, r.Config, slices.Clone(r.Data)}
 		// Where things lie is so on this machine, and on no other.
@@ -116,9 +126,13 @@ func manifests(runs []rlhf.RunInfo) (out []manifest) {
 		for i := range m.Data {
 			m.Data[i].Name = strings.ReplaceAll(m.Data[i].Name, here, "RUNS")
 		}
-		out = append(out, m)
+		if i := slices.IndexFunc(all, func(o manifest) bool { return o.Name == m.Name }); i >= 0 {
+			all[i] = m
+		} else {
+			all = append(all, m)
+		}
 	}
-	return out
+	return all, nil
 }
 
 // Table is the verdicts as a Markdown table.

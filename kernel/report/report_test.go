@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"hhrlhf/kernel/report"
+	"hhrlhf/rlhf"
 	"hhrlhf/rlhf/local"
 	"hhrlhf/rlhf/pjrt"
 	"hhrlhf/rlhf/study"
@@ -137,7 +138,8 @@ func TestTable(t *testing.T) {
 	}
 }
 
-// A study of which nothing is measured has a page that says so.
+// A study of which nothing is measured has a page that says so, and runs that are gone
+// stay in its list.
 func TestNothingMeasured(t *testing.T) {
 	dir := t.TempDir()
 	plan, err := json.Marshal(study.Tiny())
@@ -151,11 +153,22 @@ func TestNothingMeasured(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	path, err := report.Write(st, nil)
-	if err != nil {
+	for _, runs := range [][]rlhf.RunInfo{{{Name: "a", Config: []byte("{}")}, {Name: "b", Config: []byte("{}")}}, {{Name: "b", Step: 7, Config: []byte("{}")}, {Name: "c", Config: []byte("{}")}}} {
+		if _, err := report.Write(st, runs); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var kept []struct {
+		Name string
+		Step int
+	}
+	if err := json.Unmarshal([]byte(read(t, filepath.Join(dir, "runs.json"))), &kept); err != nil {
 		t.Fatal(err)
 	}
-	text := read(t, path)
+	if got := fmt.Sprint(kept); got != "[{a 0} {b 7} {c 0}]" {
+		t.Errorf("runs.json has %s", got)
+	}
+	text := read(t, filepath.Join(dir, "index.html"))
 	if n := strings.Count(text, "not measured yet"); n != len(study.Sections) {
 		t.Errorf("%d sections say that they are not measured, want %d", n, len(study.Sections))
 	}

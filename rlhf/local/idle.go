@@ -14,6 +14,10 @@ import (
 // memory is not known.
 const DefaultKeep = 4_000_000_000
 
+// RunBytes is what a loaded run counts beside its tensors: compiled programs and its
+// text. Measured of the smallest runs on the CPU.
+const RunBytes = 9_000_000
+
 // keep is Options.Keep, or what stands for 0.
 func (o Options) keep() int64 {
 	if o.Keep != 0 {
@@ -50,7 +54,7 @@ func (l *Lab) makeRoom(name string) {
 		}
 	}
 	for _, m := range others {
-		held += m.Bytes
+		held += m.Bytes + RunBytes
 	}
 	for i := 0; (held > l.kept || l.opt.short(needs)) && i < len(others); i++ {
 		m := others[i]
@@ -58,7 +62,7 @@ func (l *Lab) makeRoom(name string) {
 			continue
 		}
 		l.unload(m.Name)
-		held -= m.Bytes
+		held -= m.Bytes + RunBytes
 	}
 }
 

@@ -95,7 +95,7 @@ func TestTheOldestGoes(t *testing.T) {
 	size := status(t, l).DeviceBytes
 	l.Close()
 
-	l = openWith(t, local.Options{Dir: dir, Keep: 2 * size})
+	l = openWith(t, local.Options{Dir: dir, Keep: 2 * (size + local.RunBytes)})
 	for _, c := range []struct {
 		use  string
 		want []string

@@ -44,9 +44,10 @@ type Options struct {
 	Models func(name string) (path string, err error)
 	// Own are algorithms beside the library's.
 	Own Own
-	// Keep is how many bytes of models may stay loaded that nobody uses; those used longest ago
-	// are put away and loaded again when they are needed. 0 is half of what is free
-	// when the lab opens, or DefaultKeep where that is not known; negative keeps none.
+	// Keep is how many bytes of models may stay loaded that nobody uses, their tensors and
+	// RunBytes each; those used longest ago are put away and loaded again when they are
+	// needed. 0 is half of what is free when the lab opens, or DefaultKeep where that is
+	// not known; negative keeps none.
 	Keep int64
 }
 
