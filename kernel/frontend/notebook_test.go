@@ -178,5 +178,17 @@ func (n *notebook) count(i int, selector string) int {
 // idle waits until the kernel says that it is.
 func (n *notebook) idle(limit time.Duration) {
 	n.t.Helper()
-	n.wait("an idle kernel", limit, `%s.sessionContext.session.kernel.status === "idle"`, panel)
+	// The answer to the interrupt itself is followed by an idle, too, and that by the busy of a cell which still
+	// runs: idle is what stays so.
+	var since time.Time
+	until(n.t, "a kernel that stays idle", limit, func() (bool, string) {
+		state := eval[string](n.tab, `%s.sessionContext.session.kernel.status`, panel)
+		switch {
+		case state != "idle":
+			since = time.Time{}
+		case since.IsZero():
+			since = time.Now()
+		}
+		return state == "idle" && time.Since(since) > 500*time.Millisecond, state
+	})
 }

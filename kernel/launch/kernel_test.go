@@ -280,6 +280,14 @@ func TestInterrupt(t *testing.T) {
 			id := k.Send(Shell, "execute_request", Cell(c.code))
 			next := k.Send(Shell, "execute_request", Cell("%%\nprintln(\"next\")"))
 			k.WaitOutput(id, c.started, time.Minute)
+			if strings.Contains(c.code, "sleep 3") { // the shell has spoken before it starts what is to be interrupted
+				asleep := func(process string) bool {
+					return strings.Contains(process, " sleep 3") && !strings.Contains(process, "echo")
+				}
+				for end := time.Now().Add(time.Minute); !slices.ContainsFunc(k.family(), asleep) && time.Now().Before(end); {
+					time.Sleep(10 * time.Millisecond)
+				}
+			}
 			k.Ask(Control, "interrupt_request", map[string]any{}, "interrupt_reply")
 			r := k.Result(id, time.Minute)
 			if r.Status != c.status || !strings.Contains(r.Stderr, c.stderr) || r.Took > c.within {
