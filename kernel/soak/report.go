@@ -6,9 +6,10 @@ import (
 	"math"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
+
+	"hhrlhf/rlhf/memory"
 )
 
 // A Report is what a soak has found.
@@ -111,17 +112,10 @@ func (s *soak) moment(k *kernel) Moment {
 		LauncherRSS: rss(launcher), LauncherOpen: len(files(launcher)), GonbRSS: rss(k.one(theGonb))}
 }
 
-// rss returns the resident memory of a process.
+// rss is the resident memory of a process, 0 of one that has ended.
 func rss(pid int) int64 {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
-	if err != nil {
-		return 0
-	}
-	if f := strings.Fields(string(b)); len(f) > 1 {
-		pages, _ := strconv.ParseInt(f[1], 10, 64)
-		return pages * int64(os.Getpagesize())
-	}
-	return 0
+	bytes, _ := memory.Held(pid)
+	return bytes
 }
 
 // files lists what a process has open.

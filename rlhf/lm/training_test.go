@@ -21,6 +21,7 @@ import (
 	"hhrlhf/rlhf/internal/fit"
 	"hhrlhf/rlhf/internal/gx"
 	"hhrlhf/rlhf/lm"
+	"hhrlhf/rlhf/memory"
 )
 
 // The decoder of these tests learns sequences of very unequal length, so that the
@@ -285,15 +286,11 @@ func bits(t *testing.T, s *fit.State) [][]float32 {
 func resident(t *testing.T) int64 {
 	t.Helper()
 	runtime.GC()
-	stat, err := os.ReadFile("/proc/self/statm")
-	if err != nil {
-		t.Skip("this system does not tell a process's memory: ", err)
+	bytes, known := memory.Held(os.Getpid())
+	if !known {
+		t.Skip("this system does not tell a process's memory")
 	}
-	var size, pages int64
-	if _, err := fmt.Sscan(string(stat), &size, &pages); err != nil {
-		t.Fatal(err)
-	}
-	return pages * int64(os.Getpagesize())
+	return bytes
 }
 
 func TestDecay(t *testing.T) {

@@ -6,8 +6,6 @@ import (
 	"os"
 	"runtime/debug"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"hhrlhf/rlhf"
@@ -19,8 +17,9 @@ import (
 func (l *Lab) Status() (rlhf.Status, error) {
 	s := rlhf.Status{
 		Backend: l.opt.Backend, Device: l.be.Description(), Since: l.started, PID: os.Getpid(),
-		RSSBytes: rss(), Dir: l.store.Dir(), Version: version(), Watchers: l.watch.Watchers(),
+		Dir: l.store.Dir(), Version: version(), Watchers: l.watch.Watchers(),
 	}
+	s.RSSBytes, _ = memory.Held(s.PID)
 	s.FreeBytes, _ = memory.Free("/")
 	s.Runs = l.states()
 	l.mu.Lock()
@@ -83,20 +82,6 @@ const still = 10 * time.Second
 // Watch implements rlhf.Lab.
 func (l *Lab) Watch(name string) iter.Seq2[rlhf.Event, error] {
 	return l.watch.Watch(l.ctx, l, name, "", still)
-}
-
-// rss is the resident memory of the process as the kernel reports it, 0 where it does not.
-func rss() int64 {
-	statm, err := os.ReadFile("/proc/self/statm")
-	if err != nil {
-		return 0
-	}
-	fields := strings.Fields(string(statm))
-	if len(fields) < 2 {
-		return 0
-	}
-	pages, _ := strconv.ParseInt(fields[1], 10, 64)
-	return pages * int64(os.Getpagesize())
 }
 
 func version() string {

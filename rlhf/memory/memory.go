@@ -31,6 +31,20 @@ func Free(root string) (bytes int64, known bool) {
 	return bytes, known
 }
 
+// Held is the resident memory of a process; known is false where the system does not tell.
+func Held(pid int) (bytes int64, known bool) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
+	if err != nil {
+		return 0, false
+	}
+	fields := strings.Fields(string(b))
+	if len(fields) < 2 {
+		return 0, false
+	}
+	pages, err := strconv.ParseInt(fields[1], 10, 64)
+	return pages * int64(os.Getpagesize()), err == nil
+}
+
 func number(path string) (int64, bool) {
 	b, err := os.ReadFile(path)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -61,4 +62,22 @@ func TestPlan(t *testing.T) {
 			t.Errorf("%v lacks %q", err, want)
 		}
 	}
+}
+
+func TestHeld(t *testing.T) {
+	if bytes, known := memory.Held(-1); known || bytes != 0 {
+		t.Errorf("a process that there is not holds %d bytes", bytes)
+	}
+	before, known := memory.Held(os.Getpid())
+	if !known {
+		t.Skip("this system does not tell a process's memory")
+	}
+	taken := make([]byte, 64<<20)
+	for i := range taken { // the system gives what is written to
+		taken[i] = 1
+	}
+	if after, _ := memory.Held(os.Getpid()); after-before < 60<<20 {
+		t.Errorf("%d bytes held, and %d after taking 64 MiB", before, after)
+	}
+	runtime.KeepAlive(taken)
 }

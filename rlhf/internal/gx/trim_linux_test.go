@@ -3,7 +3,6 @@ package gx_test
 import (
 	"os"
 	"os/exec"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -11,6 +10,7 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"hhrlhf/rlhf/internal/gx"
+	"hhrlhf/rlhf/memory"
 )
 
 const trimEnv = "RLHF_GX_TEST_TRIM"
@@ -56,15 +56,11 @@ func TestTrim(t *testing.T) {
 }
 
 // resident is the memory of this process in bytes.
-func resident(t *testing.T) int {
+func resident(t *testing.T) int64 {
 	t.Helper()
-	b, err := os.ReadFile("/proc/self/statm")
-	if err != nil {
-		t.Fatal(err)
+	bytes, known := memory.Held(os.Getpid())
+	if !known {
+		t.Fatal("Linux does not tell this process's memory")
 	}
-	pages, err := strconv.Atoi(strings.Fields(string(b))[1])
-	if err != nil {
-		t.Fatal(err)
-	}
-	return pages * os.Getpagesize()
+	return bytes
 }
